@@ -1,0 +1,1 @@
+"""What the operator decides, and how it reaches JupyterHub."""
