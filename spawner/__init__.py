@@ -1,0 +1,1 @@
+"""Your server: one thin class per engine over small modules."""
