@@ -1,0 +1,122 @@
+"""Why a start failed, in words for the user and in words for the log. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+REFUSED_BY_CHAIN = 78
+"""Exit status of a start chain that refuses to go on (EX_CONFIG in sysexits.h)."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The cause of a failed start.
+
+    Attributes:
+        user: What happened and the next step, for the person.
+        log: The same for the operator.
+        reason: A short word for the metrics.
+    """
+
+    user: str
+    log: str
+    reason: str
+
+
+class StartFailed(Exception):
+    """A start cannot go on; carries its diagnosis."""
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        super().__init__(diagnosis.log)
+        self.diagnosis = diagnosis
+
+
+def of_ended_container(state: dict[str, Any], refusal: str, memory_gib: float) -> Diagnosis:
+    """Return why a container ended before its server answered.
+
+    Args:
+        state: `State` of the engine's inspection.
+        refusal: What the start chain gave as its reason, or "".
+        memory_gib: The server's memory limit, GiB.
+    """
+    code = state.get("ExitCode")
+    if state.get("OOMKilled"):
+        return Diagnosis(
+            f"Your server needed more than the {memory_gib:g} GB of memory it may use, already "
+            "while it started. Tell {contact}.",
+            f"out of memory at {memory_gib:g} GiB",
+            "out_of_memory",
+        )
+    if code == REFUSED_BY_CHAIN and refusal:
+        return Diagnosis(
+            f"Your server was not started. {refusal}",
+            f"the start chain refused: {refusal}",
+            "hook_failed",
+        )
+    return Diagnosis(
+        "Your server ended while it started. Try again once; if it happens again, tell {contact}.",
+        f"the container ended with status {code}: {state.get('Error') or 'no error given'}",
+        "container_ended",
+    )
+
+
+def of_closed_port(seconds: int) -> Diagnosis:
+    """Return the diagnosis of a server whose port did not open in time."""
+    return Diagnosis(
+        f"Your server did not answer within {seconds} seconds, so it was stopped. Try again; if it "
+        "happens again, tell {contact}.",
+        f"port not open after {seconds} s",
+        "port_never_opened",
+    )
+
+
+def of_passed_deadline(stage: str, seconds: int) -> Diagnosis:
+    """Return the diagnosis of a start that took too long.
+
+    Args:
+        stage: Where it was (`spawner.progress.STAGES`).
+        seconds: The deadline.
+    """
+    return Diagnosis(
+        f"Your server was not ready within {seconds} seconds, so the start was given up. Your "
+        "files are safe. Try again in a few minutes, and tell {contact} if it lasts.",
+        f"deadline of {seconds} s passed at the stage {stage!r}",
+        "timeout",
+    )
+
+
+def of_our_fault(error: Exception) -> Diagnosis:
+    """Return the diagnosis of an error that nobody foresaw."""
+    return Diagnosis(
+        "Something went wrong on our side. Your files are safe. Try again; if it happens again, "
+        "tell {contact}.",
+        f"unexpected {type(error).__name__}",
+        "unexpected",
+    )
+
+
+def of_engine(error: Exception, missing_folder: bool = False) -> Diagnosis:
+    """Return the diagnosis of an engine that refused or did not answer."""
+    if missing_folder:
+        return Diagnosis(
+            "A folder that your server needs is missing on this machine. Tell {contact}.",
+            f"a mount's source is missing: {error}",
+            "mount_missing",
+        )
+    return Diagnosis(
+        "The machine that runs the servers does not answer properly just now. Nothing is lost. Try "
+        "again in a minute, and tell {contact} if it lasts.",
+        f"engine: {error}",
+        "engine",
+    )
+
+
+def of_missing_image(error: Exception) -> Diagnosis:
+    """Return the diagnosis of an image that is neither here nor to be had."""
+    return Diagnosis(
+        "The environment of this profile is not on this machine and could not be downloaded. Try "
+        "again in a few minutes, and tell {contact} if it lasts.",
+        str(error),
+        "image_missing",
+    )

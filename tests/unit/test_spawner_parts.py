@@ -1,0 +1,241 @@
+"""The small modules around the spawner: report, records, profiles, homes, shares, limits."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub_config.people import Person
+from hub_config.settings import DirectoryHome, Limits, NfsHome, Profile, Settings, VolumeShare
+from spawner import diagnosis
+from spawner.docker import host_config
+from spawner.homes import HomeError, check_directory, nfs_options
+from spawner.hooks import MOST_BYTES, HookReport
+from spawner.profiles import (
+    OptionsRefused,
+    allowed_profiles,
+    choose_profile,
+    options_from_form,
+    render_form,
+)
+from spawner.records import REPORT, Record, Records
+from spawner.shares import extra_groups, share_mount, visible_shares
+
+OPEN = Profile(name="small", title="Small <b>", description="For everyone & more.")
+CLOSED = Profile(name="big", groups=("tas",))
+
+
+def line(**fields: Any) -> bytes:
+    return (
+        json.dumps({"step": "as-root", "state": "done", "message": "Fine.", **fields}).encode()
+        + b"\n"
+    )
+
+
+def test_report_is_read_as_it_grows(tmp_path: Path) -> None:
+    """Each step is told once, and half a line waits for its other half."""
+    path = tmp_path / REPORT
+    report = HookReport(path)
+    assert report.read_new() == []
+    path.write_bytes(line() + line(state="running")[:10])
+    assert [step.state for step in report.read_new()] == ["done"]
+    path.write_bytes(line() + line(state="running"))
+    assert [step.state for step in report.read_new()] == ["running"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"x\n",
+        b"[]\n",
+        b"{}\n",
+        b"null\n",
+        b"[" * 5000 + b"\n",
+        line(step=1),
+        line(state="odd"),
+        line(message=7),
+    ],
+)
+def test_report_survives_garbage(tmp_path: Path, bad: bytes) -> None:
+    """A line that is no step is passed over; the next one counts."""
+    path = tmp_path / REPORT
+    path.write_bytes(bad + line(state="failed", message="No\x1b[31m."))
+    report = HookReport(path)
+    assert [step.message for step in report.read_new()] == ["No [31m."]
+    assert report.refusal() == "No [31m."
+
+
+def test_report_follows_no_link_and_is_bounded(tmp_path: Path) -> None:
+    """A server's root cannot make the hub read another file, or read for ever."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(line())
+    (tmp_path / REPORT).symlink_to(secret)
+    assert HookReport(tmp_path / REPORT).read_new() == []
+    flood = tmp_path / "flood"
+    flood.write_bytes(line() * 10000)
+    report = HookReport(flood)
+    assert 0 < len(report.read_new()) <= 200
+    assert report.read_new() == []
+    assert report._offset <= MOST_BYTES
+    os.mkfifo(tmp_path / "fifo")
+    assert HookReport(tmp_path / "fifo").read_new() == []
+
+
+def record(server_id: str = "alice") -> Record:
+    return Record(
+        server_id, "t:1", "alice", "", "c", "sha256:1", "", "p", [{"Type": "bind"}], "tok3n"
+    )
+
+
+def test_record_survives_and_is_private(tmp_path: Path) -> None:
+    """What was written is read again; nobody else may read it; its token is in no repr."""
+    records = Records(tmp_path, tmp_path / "run")
+    records.write(record())
+    assert records.read("alice") == record()
+    assert records.path("alice").stat().st_mode & 0o777 == 0o600
+    assert "tok3n" not in repr(record())
+    records.path("alice").write_text("{")
+    assert records.read("alice") is None
+
+
+def test_runtime_directory_is_new_for_each_start(tmp_path: Path) -> None:
+    """A start never sees the report of the one before; a tree is never removed."""
+    records = Records(tmp_path, tmp_path / "run")
+    path = records.open_runtime("alice")
+    assert path.stat().st_mode & 0o777 == 0o700
+    (path / REPORT).write_bytes(line())
+    assert not (records.open_runtime("alice") / REPORT).exists()
+    (path / "logs" / "kept").write_text("somebody's")
+    with pytest.raises(OSError):
+        records.close_runtime("alice")
+    assert (path / "logs" / "kept").read_text() == "somebody's"
+
+
+def test_profiles_by_group() -> None:
+    """A profile with groups is seen by their members only."""
+    assert allowed_profiles([OPEN, CLOSED], {"students"}) == [OPEN]
+    assert allowed_profiles([OPEN, CLOSED], {"tas"}) == [OPEN, CLOSED]
+
+
+def test_form_escapes_and_marks_the_choice() -> None:
+    """Texts of the settings are text; the last choice is kept; one profile needs no form."""
+    form = render_form([OPEN, CLOSED], "big")
+    assert "Small &lt;b&gt;" in form
+    assert form.index('value="big"') < form.index("checked")
+    assert render_form([OPEN], "") == ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"image": "evil"},
+        {"profile": "big"},
+        {"profile": ["small"]},
+        {"profile": {"a": 1}},
+        {"profile": float("nan")},
+        {"profile": None},
+        {"profile": "small", "mounts": []},
+        {"__jupyterhub_bytes__": "x"},
+        ["profile"],
+        "small",
+        7,
+    ],
+)
+def test_options_that_are_refused(options: Any) -> None:
+    """Only the name of a visible profile gets through, whatever the API was sent."""
+    with pytest.raises(OptionsRefused):
+        choose_profile(options, [OPEN])
+
+
+def test_options_that_are_allowed() -> None:
+    """No choice means the first profile."""
+    assert choose_profile({}, [OPEN, CLOSED]) == OPEN
+    assert choose_profile(options_from_form({"profile": ["big"]}), [OPEN, CLOSED]) == CLOSED
+    with pytest.raises(OptionsRefused, match="Unknown choice: image"):
+        options_from_form({"image": ["x"]})
+    with pytest.raises(OptionsRefused, match="no environment"):
+        choose_profile({}, [])
+
+
+def test_home_is_made_for_its_person(tmp_path: Path) -> None:
+    """A new home is 0700 and its person's; the next start finds it as it is."""
+    home = DirectoryHome(folder=tmp_path / "homes")
+    me = Person("t:1", "me", "me", os.getuid() + 54321)
+    check_directory(home, me)
+    check_directory(home, me)
+    found = (tmp_path / "homes" / "me").stat()
+    assert (found.st_uid, found.st_mode & 0o7777) == (me.uid, 0o700)
+
+
+@pytest.mark.parametrize("kind", ["other owner", "link", "file"])
+def test_home_of_somebody_else_is_not_opened(tmp_path: Path, kind: str) -> None:
+    """What is not the person's own directory is refused, and stays as it is."""
+    path = tmp_path / "me"
+    if kind == "link":
+        path.symlink_to("/etc")
+    elif kind == "file":
+        path.touch()
+    else:
+        path.mkdir()
+    before = path.lstat()
+    with pytest.raises(HomeError, match="belongs to somebody else"):
+        check_directory(DirectoryHome(folder=tmp_path), Person("t:1", "me", "me", 54321))
+    assert path.lstat() == before
+
+
+def test_home_is_never_made_on_the_root_disk(tmp_path: Path) -> None:
+    """With require_mount nobody is started, and nothing made, while the disk is not mounted."""
+    home = DirectoryHome(folder=tmp_path / "ebs", require_mount=True)
+    with pytest.raises(HomeError, match="not connected"):
+        check_directory(home, Person("t:1", "me", "me", 54321))
+    assert not home.folder.exists()
+
+
+def test_nfs_options() -> None:
+    """The engine's local driver gets what mount.nfs wants; another type is passed on as it is."""
+    nfs = NfsHome(kind="nfs", server="nas", export="/srv/", options="hard")
+    assert nfs_options(nfs, "me") == {"type": "nfs", "o": "addr=nas,hard", "device": ":/srv/me"}
+    bind = NfsHome(kind="nfs", server="x", export="/srv", options="bind", mount_type="none")
+    assert nfs_options(bind) == {"type": "none", "o": "bind", "device": "/srv"}
+
+
+def test_shares_by_group() -> None:
+    """The admins' share is read-only for students and writable, with its gid, for admins."""
+    shares = Settings().share
+    student, admin = (share_mount("0a", shares[0], {group}) for group in ("students", "admins"))
+    assert (student["ReadOnly"], admin.get("ReadOnly", False)) == (True, False)
+    assert extra_groups(shares, {"admins"}) == {"admin": 996}
+    assert extra_groups(shares, {"students"}) == {}
+    hidden = VolumeShare(name="x", target="/x", kind="volume", volume="v", groups=("tas",))
+    assert visible_shares([hidden], {"students"}) == []
+
+
+def test_limits_reach_the_engine() -> None:
+    """A server is bounded and confined; sudo is the only way to weaken that."""
+    config = host_config(Limits(), 2**30, sudo=False, is_ours=True)
+    assert config["auto_remove"] is False
+    assert config["cap_drop"] == ["ALL"]
+    assert "NET_RAW" not in config["cap_add"]
+    assert config["security_opt"] == ["no-new-privileges:true"]
+    assert config["memswap_limit"] == 2**30
+    assert host_config(Limits(), 2**30, sudo=True, is_ours=True)["security_opt"] == []
+
+
+@pytest.mark.parametrize(
+    ("state", "refusal", "reason"),
+    [
+        ({"OOMKilled": True, "ExitCode": 137}, "", "out_of_memory"),
+        ({"ExitCode": 78}, "The hook as-root.sh failed.", "hook_failed"),
+        ({"ExitCode": 1, "Error": "x"}, "", "container_ended"),
+    ],
+)
+def test_diagnosis(state: dict[str, Any], refusal: str, reason: str) -> None:
+    """A container that ended gets its cause, in words with a next step."""
+    found = diagnosis.of_ended_container(state, refusal, 2)
+    assert found.reason == reason
+    assert refusal in found.user
+    assert refusal or "{contact}" in found.user
