@@ -19,14 +19,14 @@ from tornado.web import HTTPError
 from authenticator.demo import DemoAuthenticator
 from authenticator.github import GitHubAuthenticator
 from hub_config import roles
-from hub_config.settings import Settings
+from hub_config.settings import Hooks, Settings
 from hub_config.state import State
 from spawner import profiles
-from spawner.base import Shared
 from spawner.docker import LabhubDockerSpawner
 from spawner.engine import ensure_network
 from spawner.naming import network
 from spawner.records import prepare_runtime
+from spawner.shared import Shared
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENGINE_WAIT_S = 60
@@ -102,8 +102,7 @@ def spawner(c: Any, settings: Settings, state: State) -> None:
     shared = Shared.make(settings, state)
     if warning := prepare_runtime(settings.hub.runtime_folder):
         _log.warning(warning)
-    hooks = settings.hooks
-    hooks.log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_log_folder(settings.hooks)
     LabhubDockerSpawner.shared = shared
     c.JupyterHub.spawner_class = LabhubDockerSpawner
     c.DockerSpawner.network_name = network(state.hub_id)
@@ -115,6 +114,16 @@ def spawner(c: Any, settings: Settings, state: State) -> None:
         c.Spawner.options_form = LabhubDockerSpawner.profile_form
     c.Spawner.options_from_form = profiles.options_from_form
     c.Spawner.apply_user_options = apply_user_options
+
+
+def make_log_folder(hooks: Hooks) -> None:
+    """Make the folder of the hooks' logs, which only root and the admins may enter."""
+    if hooks.log_folder.exists():
+        return
+    hooks.log_folder.mkdir(mode=0o700, parents=True)
+    if os.geteuid() == 0:
+        os.chown(hooks.log_folder, hooks.admin_uid, hooks.admin_gid)
+        hooks.log_folder.chmod(0o750)
 
 
 def apply_user_options(server: LabhubDockerSpawner, options: Any) -> None:

@@ -9,67 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from docker.types import Mount
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import default
 
-from hub_config.people import People, Person
-from hub_config.settings import Hooks, Profile, Settings
-from hub_config.state import State
+from hub_config.people import Person
+from hub_config.settings import Profile
 from spawner import diagnosis, profiles
-from spawner.channels import Channels, Image, ImageMissing
+from spawner.chain import chain_mounts
+from spawner.channels import Image, ImageMissing
 from spawner.diagnosis import Diagnosis, StartFailed
-from spawner.engine import Engine, EngineError
+from spawner.engine import EngineError
 from spawner.homes import HomeError, prepare_home
 from spawner.hooks import HookReport
 from spawner.naming import ServerNames, server_names
 from spawner.progress import Progress
-from spawner.records import REPORT, Record, Records
-from spawner.registry import Registry
-from spawner.shares import extra_groups, share_mount, visible_shares
-
-STARTUP_SCRIPTS = Path(__file__).parent.parent / "startup_scripts"
-PORT_POLL_S = 0.05
-STATE_POLL_S = 0.5
-_SHARE_OF_STEP = {"running": 0.3, "done": 0.8, "skipped": 0.8, "warning": 0.8, "failed": 0.8}
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all spawners of a hub share; made once, by the wiring."""
-
-    settings: Settings
-    state: State
-    people: People
-    engine: Engine
-    channels: Channels
-    records: Records
-
-    @classmethod
-    def make(cls, settings: Settings, state: State) -> Shared:
-        """Make the shared parts from the settings; touches neither engine nor registry."""
-        engine = Engine(settings.engine, state.hub_id)
-        secret = settings.registry.password
-        registry = Registry(
-            settings.registry.host,
-            settings.registry.username,
-            secret.get_secret_value() if secret else "",
-            settings.start.digest_timeout_s,
-        )
-        return cls(
-            settings=settings,
-            state=state,
-            people=People(state.people_file, settings.start.first_uid),
-            engine=engine,
-            channels=Channels(engine, registry, settings.start.digest_shared_s),
-            records=Records(state.servers_folder, settings.hub.runtime_folder / state.hub_id),
-        )
+from spawner.records import REPORT, Record
+from spawner.shared import Shared
+from spawner.shares import share_mount, visible_shares
+from spawner.waiting import ServerWait
 
 
 class StartSequence(Spawner):
@@ -81,7 +43,6 @@ class StartSequence(Spawner):
         super().__init__(*args, **kwargs)
         self.progress_of_start = Progress()
         self.notices: list[str] = []
-        self.image_used: Image | None = None
         self.mounts_used: list[Mount] = []
         with contextlib.suppress(StartFailed):
             self.oauth_client_id = self.names.oauth_client
@@ -275,8 +236,7 @@ class StartSequence(Spawner):
         self.progress_of_start.tell("container", "running", "Making your server.")
         records = self.shared.records
         runtime = await asyncio.to_thread(records.open_runtime, names.server_id)
-        self.image_used = image
-        own = own_mounts(self.shared.settings.hooks, str(runtime), image.is_ours)
+        own = chain_mounts(self.shared.settings.hooks, str(runtime), image.is_ours)
         self.mounts_used = [home, *own, *self._share_mounts()]
         record = Record(
             server_id=names.server_id,
@@ -304,55 +264,23 @@ class StartSequence(Spawner):
         return [share_mount(hub_id, share, groups) for share in shares]
 
     async def _wait_for_server(self, profile: Profile) -> tuple[str, int]:
-        """Wait for the open port, telling the start chain's steps meanwhile.
+        """Wait until the server answers; return where.
 
         Raises:
             StartFailed: the container ended, or the port stayed closed.
         """
-        limit_s = self.shared.settings.start.port_timeout_s
-        deadline = time.monotonic() + limit_s
-        ip, port = await self._address(profile)
-        report = HookReport(self._report_path)
-        next_look = time.monotonic() + STATE_POLL_S
-        while not await _is_open(ip, port):
-            self._tell_steps(report)
-            if time.monotonic() > deadline:
-                raise StartFailed(diagnosis.of_closed_port(limit_s))
-            if time.monotonic() > next_look:
-                await self._fail_if_ended(report, profile)
-                next_look = time.monotonic() + STATE_POLL_S
-            await asyncio.sleep(PORT_POLL_S)
-        self._tell_steps(report)
-        self.progress_of_start.tell("server", "done", "Your server answers.")
+        settings = self.shared.settings
+        wait = ServerWait(
+            self.shared.engine,
+            self.object_id,
+            HookReport(self.shared.records.runtime(self.names.server_id) / REPORT),
+            self.progress_of_start,
+            profile.memory_gib or settings.limits.memory_gib,
+        )
+        ip, port = await self.get_ip_and_port()
+        await wait.until_open(ip, port, settings.start.port_timeout_s)
         self.notices = list(self.progress_of_start.notices)
         return ip, port
-
-    async def _address(self, profile: Profile) -> tuple[str, int]:
-        """Return where the server will answer; it has no address once it ended."""
-        ip, port = await self.get_ip_and_port()
-        if not ip:
-            await self._fail_if_ended(HookReport(self._report_path), profile)
-        return ip, port
-
-    @property
-    def _report_path(self) -> Path:
-        return self.shared.records.runtime(self.names.server_id) / REPORT
-
-    def _tell_steps(self, report: HookReport) -> None:
-        for step in report.read_new():
-            state = "done" if step.state == "skipped" else step.state
-            stage = "server" if step.name == "server" else "hooks"
-            share = 0.5 if stage == "server" else _SHARE_OF_STEP[step.state]
-            self.progress_of_start.tell(stage, state, step.message, share)
-
-    async def _fail_if_ended(self, report: HookReport, profile: Profile) -> None:
-        found = await self.shared.engine.find("inspect_container", self.object_id)
-        state = found["State"] if found else {"Running": False, "ExitCode": None}
-        if not state["Running"]:
-            self._tell_steps(report)
-            memory_gib = profile.memory_gib or self.shared.settings.limits.memory_gib
-            found_cause = diagnosis.of_ended_container(state, report.refusal(), memory_gib)
-            raise StartFailed(found_cause)
 
     async def _clean_up(self) -> None:
         """Keep the log of this server's container, remove it, forget its record."""
@@ -366,54 +294,6 @@ class StartSequence(Spawner):
         self.object_id = ""
         await asyncio.to_thread(self.shared.records.forget, self.names.server_id)
 
-    def user_environment(self) -> dict[str, str]:
-        """Return what the start chain reads (startup_scripts/README.md)."""
-        settings, person, names = self.shared.settings, self.person, self.names
-        hooks = settings.hooks
-        profile = self.choose(self.user_options)
-        more = extra_groups(settings.share, self.groups)
-        return {
-            "NB_USER": names.account,
-            "NB_UID": str(person.uid),
-            "NB_GID": str(person.gid),
-            "NB_UMASK": settings.start.umask,
-            "HOME": names.home,
-            "LABHUB_HOOK_FOLDER": "/run/labhub/hooks",
-            "LABHUB_LOG_FOLDER": "/run/labhub/logs",
-            "LABHUB_HOOK_AS_ROOT": hooks.as_root,
-            "LABHUB_HOOK_AS_USER": hooks.as_user,
-            "LABHUB_HOOK_TIME_LIMIT_S": str(hooks.time_limit_s),
-            "LABHUB_HOOK_OUTPUT_LIMIT_KIB": str(hooks.output_limit_kib),
-            "LABHUB_ADMIN_UID": str(hooks.admin_uid),
-            "LABHUB_ADMIN_GID": str(hooks.admin_gid),
-            "LABHUB_EXTRA_GROUPS": ",".join(f"{name}:{gid}" for name, gid in more.items()),
-            **({"GRANT_SUDO": "yes"} if profile.sudo else {}),
-        }
-
-
-def own_mounts(hooks: Hooks, runtime: str, is_ours: bool) -> list[Mount]:
-    """Return the mounts through which the start chain works.
-
-    Args:
-        hooks: `[hooks]` of the settings.
-        runtime: The server's runtime directory.
-        is_ours: Whether the image holds our start chain; docker-stacks' gets ours as a drop-in.
-    """
-    mounts = [
-        Mount("/run/labhub", runtime, type="bind"),
-        Mount("/run/labhub/logs", str(hooks.log_folder), type="bind"),
-    ]
-    if hooks.folder.is_dir():
-        mounts.append(Mount("/run/labhub/hooks", str(hooks.folder), type="bind", read_only=True))
-    if not is_ours:
-        drop_in = "before-notebook.d/50-operator-hooks.sh"
-        for target, source in (
-            ("/opt/labhub/startup_scripts", STARTUP_SCRIPTS),
-            (f"/usr/local/bin/{drop_in}", STARTUP_SCRIPTS / drop_in),
-        ):
-            mounts.append(Mount(target, str(source), type="bind", read_only=True))
-    return mounts
-
 
 def _diagnosis(error: Exception) -> Diagnosis:
     if isinstance(error, StartFailed):
@@ -424,13 +304,3 @@ def _diagnosis(error: Exception) -> Diagnosis:
         return diagnosis.of_missing_image(error)
     missing = "bind source path does not exist" in str(error)
     return diagnosis.of_engine(error, missing_folder=missing)
-
-
-async def _is_open(ip: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(1):
-            _, writer = await asyncio.open_connection(ip, port)
-    except OSError:  # refused, unreachable, or the second is over
-        return False
-    writer.close()
-    return True

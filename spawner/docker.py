@@ -11,9 +11,11 @@ from dockerspawner import DockerSpawner
 from hub_config.settings import Limits, Profile
 from spawner import profiles
 from spawner.base import StartSequence
+from spawner.chain import chain_environment
 from spawner.channels import Image
 from spawner.engine import EngineError
 from spawner.naming import labels
+from spawner.shares import extra_groups
 
 CHAIN_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETPCAP", "SETUID")
 """What the start chain needs as root; our images drop all of them before the server runs."""
@@ -45,9 +47,16 @@ class LabhubDockerSpawner(StartSequence, DockerSpawner):
 
     def get_env(self) -> dict[str, str]:
         """Return the environment of the container."""
-        url = self.shared.settings.openbis.url
-        more = {"OPENBIS_URL": url} if url else {}
-        return {**super().get_env(), **more, **self.user_environment()}
+        settings = self.shared.settings
+        url = settings.openbis.url
+        chain = chain_environment(
+            settings.hooks,
+            self.person,
+            settings.start.umask,
+            extra_groups(settings.share, self.groups),
+            self.choose(self.user_options).sudo,
+        )
+        return {**super().get_env(), **({"OPENBIS_URL": url} if url else {}), **chain}
 
     def apply_limits(self, profile: Profile, image: Image) -> None:
         """Set what `create_object` passes to the engine for a profile and an image."""
@@ -58,7 +67,7 @@ class LabhubDockerSpawner(StartSequence, DockerSpawner):
         self.extra_create_kwargs = {
             "user": "0:0",
             "labels": labels(self.shared.state.hub_id, "server"),
-            "hostname": self.names.account,
+            "hostname": self.person.slug,
         }
         self.extra_host_config = host_config(limits, self.mem_limit, profile.sudo, image.is_ours)
 

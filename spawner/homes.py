@@ -19,7 +19,7 @@ from docker.types import DriverConfig, Mount
 from hub_config.people import Person
 from hub_config.settings import DirectoryHome, Home, NfsHome, NfsShare, VolumeHome
 from spawner.engine import Engine, EngineError
-from spawner.naming import home_volume, labels
+from spawner.naming import home_path, home_volume, labels
 
 OnServer = NfsHome | NfsShare
 
@@ -56,7 +56,7 @@ async def prepare_home(
         HomeError: it cannot be used.
         EngineError: the engine could not be asked.
     """
-    target = f"/home/{person.slug}"
+    target = home_path(person)
     if isinstance(home, DirectoryHome):
         notice = await _prepare_directory(home, person)
         return Mount(target, str(home.folder / person.slug), type="bind"), notice
@@ -182,7 +182,7 @@ def nfs_options(place: OnServer, below: str = "") -> dict[str, str]:
 def volume_mount(hub_id: str, home: VolumeHome, person: Person) -> Mount:
     """Return the mount of a person's own engine volume."""
     return Mount(
-        f"/home/{person.slug}",
+        home_path(person),
         home_volume(hub_id, person),
         type="volume",
         no_copy=True,

@@ -24,15 +24,11 @@ class ServerNames:
     Attributes:
         server_id: Key of its record and runtime directory.
         container: Container name and host name on the network.
-        account: Unix account inside the container.
-        home: Where the home is mounted inside the container.
         oauth_client: Id of its OAuth client in the hub.
     """
 
     server_id: str
     container: str
-    account: str
-    home: str
     oauth_client: str
 
 
@@ -50,10 +46,13 @@ def server_names(hub_id: str, person: Person, server_name: str = "") -> ServerNa
     return ServerNames(
         server_id=server_id,
         container=f"labhub-{hub_id}-{server_id}",
-        account=person.slug,
-        home=f"/home/{person.slug}",
         oauth_client=f"jupyterhub-user-{server_id}",
     )
+
+
+def home_path(person: Person) -> str:
+    """Return where a person's home is mounted inside the container."""
+    return f"/home/{person.slug}"
 
 
 def home_volume(hub_id: str, person: Person) -> str:

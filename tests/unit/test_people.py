@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub_config.people import NameTaken, People, Person
-from spawner.naming import home_volume, server_names
+from spawner.naming import home_path, home_volume, server_names
 
 NASTY = [
     "alice",
@@ -42,11 +42,12 @@ NASTY = [
 
 
 def distinct_parts(people: list[Person]) -> list[tuple[object, ...]]:
-    names = [server_names("0123abcd", person) for person in people]
-    return [
-        (item.container, item.home, item.oauth_client, home_volume("0123abcd", person), person.uid)
-        for item, person in zip(names, people, strict=True)
-    ]
+    parts = []
+    for person in people:
+        names = server_names("0123abcd", person)
+        volume = home_volume("0123abcd", person)
+        parts.append((names.container, home_path(person), names.oauth_client, volume, person.uid))
+    return parts
 
 
 def assert_pairwise_distinct_and_valid(people: list[Person]) -> None:
@@ -56,7 +57,7 @@ def assert_pairwise_distinct_and_valid(people: list[Person]) -> None:
         names = server_names("0123abcd", person, "ä server with a long name")
         assert len(names.container) <= 63
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]*[a-z0-9]", names.container)
-        assert re.fullmatch(r"[a-z][a-z0-9-]{0,31}", names.account)
+        assert re.fullmatch(r"[a-z][a-z0-9-]{0,31}", person.slug)
 
 
 def test_nasty_names_share_nothing(tmp_path: Path) -> None:
