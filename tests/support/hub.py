@@ -81,7 +81,7 @@ class RunningHub:
     def stop(self) -> None:
         """Stop all, and remove what this hub made on the engine and mounted."""
         stop([Process("hub", self.state), Process("proxy", self.state)])
-        client = docker.APIClient(base_url=self.settings.engine.socket, version="auto")
+        client = docker.APIClient(version="auto")
         mine = {"label": f"{LABEL_HUB}={self.state.hub_id}"}
         for container in client.containers(all=True, filters=mine):
             client.remove_container(container["Id"], force=True, v=True)

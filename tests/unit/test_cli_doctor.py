@@ -1,0 +1,157 @@
+"""The checks of doctor on real folders and files, each problem with its fix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cli.checks import Check
+from cli.hub_checks import check_homes, check_hooks, check_runtime, check_state
+from cli.linters import run_linters
+from cli.machine_checks import check_engine
+from cli.steps import Steps
+from hub_config.settings import Hooks, Settings
+from hub_config.state import State
+
+ENGINE = {
+    "ServerVersion": "20.10.24+dfsg1",
+    "Driver": "overlay2",
+    "MemoryLimit": True,
+    "PidsLimit": True,
+    "CpuCfsQuota": True,
+    "CgroupVersion": "2",
+    "DockerRootDir": "/nowhere",
+}
+
+
+def problems(checks: list[Check]) -> dict[str, Check]:
+    return {check.name: check for check in checks if not check.is_well}
+
+
+class TestState:
+    @pytest.fixture
+    def state(self, tmp_path: Path) -> State:
+        return State(tmp_path / "data").prepare()
+
+    def test_state_as_it_is_made_is_well(self, state: State) -> None:
+        assert problems(list(check_state(state))) == {}
+
+    def test_state_that_was_never_made_is_well_and_stays_so(self, tmp_path: Path) -> None:
+        assert problems(list(check_state(State(tmp_path / "none")))) == {}
+        assert not (tmp_path / "none").exists()
+
+    @pytest.mark.parametrize(
+        "name", [".", "cli-token", "servers", "servers/x.json", "logs/hub.log"]
+    )
+    def test_what_is_open_to_others_is_named_with_the_command(
+        self, state: State, name: str
+    ) -> None:
+        path = state.folder / name
+        if not path.exists():
+            path.write_text("{}")
+        path.chmod(path.stat().st_mode & 0o700 | 0o040)
+        found = problems(list(check_state(state)))
+        assert str(path) in found["state"].message
+        assert found["state"].fix == f"chmod go= {path}"
+
+    def test_folders_of_admins_and_homes_may_be_open(self, state: State) -> None:
+        """The data folder above keeps everybody out of them."""
+        for name in ("admin", "homes"):
+            (state.folder / name).mkdir(mode=0o755)
+        assert problems(list(check_state(state))) == {}
+
+
+class TestHooks:
+    """By the very rules of the start chain."""
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        folder = tmp_path / "start"
+        folder.mkdir(mode=0o755)
+        for name in ("as-root.sh", "as-user.sh"):
+            (folder / name).write_text("#!/bin/sh\n")
+            (folder / name).chmod(0o755)
+        owner = {"admin_uid": os.getuid() or 999, "admin_gid": os.getgid() or 996}
+        return Settings(hooks=Hooks(folder=folder, log_folder=tmp_path / "logs", **owner))
+
+    def test_trusted_hooks_are_well(self, settings: Settings) -> None:
+        assert problems(list(check_hooks(settings))) == {}
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda hook: hook.chmod(0o757),
+            lambda hook: (hook.unlink(), hook.symlink_to("/etc/shadow")),
+            lambda hook: (hook.unlink(), hook.mkdir()),
+            lambda hook: os.link(hook, hook.with_name("second-name")),
+            lambda hook: hook.parent.chmod(0o777),
+        ],
+        ids=["writable", "link", "folder", "hard link", "folder writable"],
+    )
+    def test_hook_that_would_not_be_run_is_a_problem(
+        self, settings: Settings, spoil: Callable[[Path], Any]
+    ) -> None:
+        spoil(settings.hooks.folder / "as-root.sh")
+        found = problems(list(check_hooks(settings)))
+        assert found["hooks"].fix
+
+    def test_missing_hook_is_a_problem_only_where_it_is_required(self, settings: Settings) -> None:
+        (settings.hooks.folder / "as-user.sh").unlink()
+        assert problems(list(check_hooks(settings))) == {}
+        hooks = settings.hooks.model_copy(update={"as_user": "required"})
+        found = problems(list(check_hooks(settings.model_copy(update={"hooks": hooks}))))
+        assert "as-user.sh is required" in found["hooks"].message
+
+
+def test_homes_without_their_file_system_are_a_problem(tmp_path: Path) -> None:
+    """A folder that is missing, or lies on the root disk, is not where homes may be written."""
+    home = {"kind": "directory", "folder": str(tmp_path / "not-there"), "require_mount": True}
+    found = problems(list(check_homes(Settings.model_validate({"home": home}))))
+    assert found["homes"].fix.startswith("mount it")
+
+
+def test_runtime_folder_on_a_disk_is_a_problem(tmp_path: Path) -> None:
+    def check(folder: Path) -> dict[str, Check]:
+        hub = Settings().hub.model_copy(update={"runtime_folder": folder})
+        return problems(list(check_runtime(Settings().model_copy(update={"hub": hub}))))
+
+    assert check(Path("/dev/shm/not-made-yet")) == {}
+    assert check(Path("/dev/shm")) == {}
+    assert check(Path("/proc"))["runtime"].fix.startswith("mount -t tmpfs")
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, ""),
+        ({"ServerVersion": "19.03.5"}, "engine"),
+        ({"ServerVersion": "29.1.3"}, ""),
+        ({"Driver": "vfs"}, "storage"),
+        ({"MemoryLimit": False}, "limits"),
+        ({"PidsLimit": None}, "limits"),
+    ],
+)
+def test_engine_that_cannot_keep_our_promises_is_a_problem(
+    change: dict[str, Any], name: str
+) -> None:
+    found = problems(list(check_engine(Settings(), ENGINE | change)))
+    assert set(found) == ({name} if name else set())
+
+
+def test_linters_that_find_something_are_named(tmp_path: Path) -> None:
+    """What they print is shown, and every linter runs although the first one fails."""
+    (tmp_path / "bad.py").write_text("import os\n")
+    (tmp_path / "bad").write_text("#!/bin/sh\necho $1\n")
+    console = Console(width=200)
+    with console.capture() as captured:
+        failed = run_linters(Steps(console), tmp_path)
+    assert {"ruff check", "shellcheck"} <= set(failed)
+    assert "ruff format" not in failed
+    text = captured.get()
+    assert "F401" in text
+    assert "SC2086" in text
