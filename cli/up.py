@@ -56,7 +56,8 @@ def up(
     refuse_incomplete(machine, settings)
     state = State(settings.hub.data_folder).prepare()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(number, _interrupt)
     is_ours = False
     try:
         with start_lock(steps, state):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,22 @@ class Commands:
         return subprocess.run(
             self.words(*words), capture_output=True, text=True, check=False, timeout=timeout_s
         )
+
+    @contextmanager
+    def foreground(self) -> Iterator[subprocess.Popen[str]]:
+        """Run `up` attached, as a shell's foreground job; it is gone afterwards."""
+        running = subprocess.Popen(
+            # a background job inherits that SIGINT is ignored
+            ["env", "--default-signal=INT,TERM,HUP", *self.words("up")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with running:
+            try:
+                yield running
+            finally:
+                running.kill()
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
@@ -152,7 +169,7 @@ def test_lost_proxy_is_started_again_and_knows_the_routes(commands: Commands) ->
 def test_foreground_ends_with_ctrl_c_and_stops_hub_and_proxy(
     commands: Commands, number: signal.Signals
 ) -> None:
-    with subprocess.Popen(commands.words("up"), stdout=subprocess.PIPE, text=True) as running:
+    with commands.foreground() as running:
         commands.wait_until_ready()
         pids = commands.pid("hub"), commands.pid("proxy")
         wait_for_line(running, "Ctrl-C stops")
@@ -166,9 +183,7 @@ def test_foreground_ends_with_ctrl_c_and_stops_hub_and_proxy(
 def test_hub_that_dies_in_the_foreground_is_reported_with_its_last_lines(
     commands: Commands,
 ) -> None:
-    with subprocess.Popen(
-        commands.words("up"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+    with commands.foreground() as running:
         commands.wait_until_ready()
         wait_for_line(running, "Ctrl-C stops")
         kill(commands.pid("hub"))
@@ -180,7 +195,7 @@ def test_hub_that_dies_in_the_foreground_is_reported_with_its_last_lines(
 
 
 def test_down_elsewhere_ends_the_foreground_without_an_error(commands: Commands) -> None:
-    with subprocess.Popen(commands.words("up"), stdout=subprocess.PIPE, text=True) as running:
+    with commands.foreground() as running:
         commands.wait_until_ready()
         wait_for_line(running, "Ctrl-C stops")
         assert commands.run("down").returncode == 0
