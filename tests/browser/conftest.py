@@ -27,7 +27,7 @@ AS_ROOT = "#!/bin/sh\necho prepared by root\n"
 AS_USER = "#!/bin/sh\necho made-by-the-hook > ~/from-hook.txt\nsleep 1\n"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop must not outlive these tests
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     assert path, "Chromium is missing: apt-get install chromium"
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hub() -> Iterator[RunningHub]:
     client = docker.APIClient(version="auto")
     client.inspect_image(LOCAL_IMAGE)

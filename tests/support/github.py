@@ -201,7 +201,7 @@ _CANNED: dict[Fault, tuple[int, str, dict[str, str]]] = {
     Fault.RATE_LIMIT: (
         403,
         '{"message": "API limit exceeded"}',
-        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 600)},
+        {"X-RateLimit-Remaining": "0"},  # and the end of the limit, ten minutes from the answer
     ),
     Fault.SECONDARY_LIMIT: (403, '{"message": "You exceeded a secondary rate limit."}', {}),
     Fault.TOO_MANY: (429, '{"message": "Too many"}', {"Retry-After": "42"}),
@@ -237,6 +237,8 @@ class _Handler(web.RequestHandler):
             self.set_status(status)
             for name, value in headers.items():
                 self.set_header(name, value)
+            if fault is Fault.RATE_LIMIT:
+                self.set_header("X-RateLimit-Reset", str(int(time.time()) + 600))
             self.finish(body)
             return
         stream = self.request.connection.stream  # type: ignore[union-attr]
