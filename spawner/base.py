@@ -8,7 +8,6 @@ container is removed (after its log was kept) and its record forgotten.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -25,13 +24,15 @@ from spawner.channels import Image, ImageMissing
 from spawner.diagnosis import Diagnosis, StartFailed
 from spawner.engine import EngineError
 from spawner.homes import HomeError, prepare_home
-from spawner.hooks import HookReport
+from spawner.hooks import HookReport, keep_hook_logs
 from spawner.naming import ServerNames, server_names
 from spawner.progress import Progress
 from spawner.records import REPORT, Record
 from spawner.shared import Shared
 from spawner.shares import share_mount, visible_shares
 from spawner.waiting import ServerWait
+
+LOG_TIMEOUT_S = 10
 
 
 class StartSequence(Spawner):
@@ -44,8 +45,10 @@ class StartSequence(Spawner):
         self.progress_of_start = Progress()
         self.notices: list[str] = []
         self.mounts_used: list[Mount] = []
-        with contextlib.suppress(StartFailed):
+        try:
             self.oauth_client_id = self.names.oauth_client
+        except StartFailed:  # `--` is in no slug, so this is never somebody else's id
+            self.oauth_client_id = f"jupyterhub-user--{self.user.id if self.user else ''}"
 
     @default("object_name")
     def _object_name_default(self) -> str:
@@ -132,11 +135,11 @@ class StartSequence(Spawner):
         """Yield the events of the start under way; called for each page that watches it."""
         sent = 0
         while True:
-            events = self.progress_of_start.events
+            changed, events = self.progress_of_start.changed, self.progress_of_start.events
             for event in events[sent:]:
                 yield event
-            sent = len(events)
-            await asyncio.sleep(0.1)
+                sent += 1
+            await changed.wait()
 
     async def poll(self) -> int | str | None:
         """Tell whether the server runs; called every 30 s and before most actions.
@@ -204,12 +207,15 @@ class StartSequence(Spawner):
         return await self._wait_for_server(profile)
 
     async def _image(self, profile: Profile) -> Image:
-        tell = self.progress_of_start.tell
+        tell, settings = self.progress_of_start.tell, self.shared.settings
         tell("image", "running", "Looking for the newest environment.")
         image = await self.shared.channels.image_for_start(
             profile.image,
             lambda share, message: tell("image", "running", message, share),
         )
+        required = "required" in (settings.hooks.as_root, settings.hooks.as_user)
+        if image.chain == "none" and required:
+            raise StartFailed(diagnosis.of_image_without_chain(profile.image))
         if image.notice:
             tell("image", "warning", image.notice, 1)
         else:
@@ -236,7 +242,7 @@ class StartSequence(Spawner):
         self.progress_of_start.tell("container", "running", "Making your server.")
         records = self.shared.records
         runtime = await asyncio.to_thread(records.open_runtime, names.server_id)
-        own = chain_mounts(self.shared.settings.hooks, str(runtime), image.is_ours)
+        own = chain_mounts(self.shared.settings.hooks, str(runtime), image.chain)
         self.mounts_used = [home, *own, *self._share_mounts()]
         record = Record(
             server_id=names.server_id,
@@ -277,10 +283,26 @@ class StartSequence(Spawner):
             self.progress_of_start,
             profile.memory_gib or settings.limits.memory_gib,
         )
-        ip, port = await self.get_ip_and_port()
-        await wait.until_open(ip, port, settings.start.port_timeout_s)
+        try:
+            ip, port = await self.get_ip_and_port()
+            await wait.until_open(ip, port, settings.start.port_timeout_s)
+        finally:
+            await self._keep_hook_logs()
         self.notices = list(self.progress_of_start.notices)
         return ip, port
+
+    async def _keep_hook_logs(self) -> None:
+        """Move what the hooks printed to the admins' folder; what is wrong there is a notice."""
+        person, hooks = self.person, self.shared.settings.hooks
+        source = self.shared.records.runtime(self.names.server_id) / "logs"
+        try:
+            async with asyncio.timeout(LOG_TIMEOUT_S):
+                problems = await asyncio.to_thread(keep_hook_logs, source, hooks, person.slug)
+        except (TimeoutError, OSError) as error:
+            self.log.error("The hooks' logs of %s are lost: %r", person.name, error)
+            problems = ["The start scripts' logs could not be kept."]
+        for problem in problems:
+            self.progress_of_start.tell("hooks", "warning", problem, 1)
 
     async def _clean_up(self) -> None:
         """Keep the log of this server's container, remove it, forget its record."""

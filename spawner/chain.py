@@ -11,6 +11,7 @@ from docker.types import Mount
 
 from hub_config.people import Person
 from hub_config.settings import Hooks
+from spawner.channels import Chain
 from spawner.naming import home_path
 
 STARTUP_SCRIPTS = Path(__file__).parent.parent / "startup_scripts"
@@ -47,21 +48,20 @@ def chain_environment(
     }
 
 
-def chain_mounts(hooks: Hooks, runtime: str, is_ours: bool) -> list[Mount]:
+def chain_mounts(hooks: Hooks, runtime: str, chain: Chain) -> list[Mount]:
     """Return the mounts through which the start chain works.
 
     Args:
         hooks: `[hooks]` of the settings.
         runtime: The server's runtime directory.
-        is_ours: Whether the image holds our start chain; docker-stacks' gets ours as a drop-in.
+        chain: The image's start chain; docker-stacks' gets our hooks as a drop-in.
     """
-    mounts = [
-        Mount("/run/labhub", runtime, type="bind"),
-        Mount("/run/labhub/logs", str(hooks.log_folder), type="bind"),
-    ]
+    if chain == "none":
+        return []
+    mounts = [Mount("/run/labhub", runtime, type="bind")]
     if hooks.folder.is_dir():
         mounts.append(Mount("/run/labhub/hooks", str(hooks.folder), type="bind", read_only=True))
-    if not is_ours:
+    if chain == "docker-stacks":
         drop_in = "before-notebook.d/50-operator-hooks.sh"
         for target, source in (
             ("/opt/labhub/startup_scripts", STARTUP_SCRIPTS),

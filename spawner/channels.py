@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from spawner.engine import Engine, EngineError
 from spawner.progress import PullProgress
@@ -22,6 +22,7 @@ NOT_NEWEST = (
     "downloaded. A restart later tries again."
 )
 
+Chain = Literal["labhub", "docker-stacks", "none"]
 Report = Callable[[float, str], None]
 """Takes the share done, 0 to 1, and one sentence."""
 
@@ -37,13 +38,14 @@ class Image:
     Attributes:
         id: The engine's id of the image.
         digest: Its digest in the registry; empty for an image that was built on this host.
-        is_ours: Whether it holds our start chain (label org.labhub.image).
+        chain: The start chain that it runs: `labhub` (label org.labhub.image), `docker-stacks`, or
+            `none`; such an image is started as the person, without hooks.
         notice: A sentence for the page when the image may not be the newest; else empty.
     """
 
     id: str
     digest: str
-    is_ours: bool
+    chain: Chain
     notice: str = ""
 
 
@@ -159,6 +161,15 @@ def _digests(local: dict[str, Any], reference: Reference) -> set[str]:
 
 
 def _image(local: dict[str, Any], reference: Reference, notice: str = "") -> Image:
-    labels = (local.get("Config") or {}).get("Labels") or {}
     digest = min(_digests(local, reference), default="")
-    return Image(local["Id"], digest, "org.labhub.image" in labels, notice)
+    return Image(local["Id"], digest, chain_of(local.get("Config") or {}), notice)
+
+
+def chain_of(config: dict[str, Any]) -> Chain:
+    """Return the start chain that an image runs, by the `Config` of its inspection."""
+    if "org.labhub.image" in (config.get("Labels") or {}):
+        return "labhub"
+    command = " ".join([*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())])
+    account = any(line.startswith("NB_USER=") for line in config.get("Env") or ())
+    started = any(name in command for name in ("start.sh", "start-notebook", "start-singleuser"))
+    return "docker-stacks" if account and started else "none"

@@ -12,9 +12,9 @@ from hub_config.settings import Limits, Profile
 from spawner import profiles
 from spawner.base import StartSequence
 from spawner.chain import chain_environment
-from spawner.channels import Image
+from spawner.channels import Chain, Image
 from spawner.engine import EngineError
-from spawner.naming import labels
+from spawner.naming import home_path, labels
 from spawner.shares import extra_groups
 
 CHAIN_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETPCAP", "SETUID")
@@ -69,15 +69,22 @@ class LabhubDockerSpawner(StartSequence, DockerSpawner):
             "labels": labels(self.shared.state.hub_id, "server"),
             "hostname": self.person.slug,
         }
-        self.extra_host_config = host_config(limits, self.mem_limit, profile.sudo, image.is_ours)
+        if image.chain == "none":  # nothing in it would drop root's rights
+            person = self.person
+            as_person = {"user": f"{person.uid}:{person.gid}", "working_dir": home_path(person)}
+            self.extra_create_kwargs |= as_person
+        self.extra_host_config = host_config(limits, self.mem_limit, profile.sudo, image.chain)
 
     async def stop_object(self) -> None:
         """Stop the container; one that is gone is stopped."""
         await self._unless_gone("stop", self.object_id)
 
     async def remove_object(self) -> None:
-        """Remove the container, after its log was kept."""
-        await self._keep_log()
+        """Remove the container, after its log was kept where that is possible."""
+        try:
+            await self._keep_log()
+        except (OSError, EngineError) as error:  # a full disk, say; it must not stay full by this
+            self.log.warning("The log of %s is lost: %s", self.object_name, error)
         await self._unless_gone("remove_container", self.object_id, v=True, force=True)
 
     async def _unless_gone(self, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -96,18 +103,18 @@ class LabhubDockerSpawner(StartSequence, DockerSpawner):
         await asyncio.to_thread((folder / f"{self.object_name}.log").write_bytes, log or b"")
 
 
-def host_config(limits: Limits, memory: int, sudo: bool, is_ours: bool) -> dict[str, Any]:
+def host_config(limits: Limits, memory: int, sudo: bool, chain: Chain) -> dict[str, Any]:
     """Return the part of the engine's HostConfig that bounds and confines a server.
 
     Args:
         limits: `[limits]` of the settings.
         memory: Memory, bytes; as much again of swap is not given.
         sudo: Whether the profile grants sudo.
-        is_ours: Whether our start chain runs; other images may drop privileges by sudo.
+        chain: The image's start chain; docker-stacks' drops privileges by sudo.
     """
-    capabilities = list(CHAIN_CAPABILITIES)
+    capabilities = [] if chain == "none" else list(CHAIN_CAPABILITIES)
     security = ["no-new-privileges:true"]
-    if sudo or not is_ours:
+    if chain == "docker-stacks" or (sudo and chain == "labhub"):
         capabilities.append("AUDIT_WRITE")
         security = []
     files = limits.open_files

@@ -6,6 +6,7 @@ page also `stage` and `state`.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +24,13 @@ STATES = frozenset({"running", "done", "warning", "failed"})
 
 @dataclass
 class Progress:
-    """The events of one start, in order; late listeners get them all."""
+    """The events of one start, in order; late listeners get them all.
+
+    `changed` is set by the next event, and replaced: take it before reading the events.
+    """
 
     events: list[dict[str, Any]] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     notices: list[str] = field(default_factory=list)
     percent: float = 0
 
@@ -57,6 +62,8 @@ class Progress:
         }
         if not self.events or self.events[-1] != event:
             self.events.append(event)
+            self.changed.set()
+            self.changed = asyncio.Event()
 
 
 _DOWNLOADED = {"Verifying Checksum", "Download complete", "Extracting", "Pull complete"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,20 +99,18 @@ class Records:
         return path
 
     def close_runtime(self, server_id: str) -> None:
-        """Remove a server's runtime directory.
+        """Remove a server's runtime directory, whatever root in the container left there.
 
-        Only plain files and empty folders are removed, never a tree: something may be mounted
-        there.
+        Raises:
+            OSError: something is mounted there; then nothing is removed.
         """
         path = self.runtime(server_id)
         if not path.is_dir():
             return
-        for child in path.iterdir():
-            if child.is_dir() and not child.is_symlink():
-                child.rmdir()
-            else:
-                child.unlink()
-        path.rmdir()
+        points = Path("/proc/self/mountinfo").read_text()
+        if f" {path}/" in points or f" {path} " in points:
+            raise OSError(f"something is mounted in {path}: unmount it, then try again")
+        shutil.rmtree(path)  # follows no link
 
     def forget(self, server_id: str) -> None:
         """Remove the record and the runtime directory of a server that is gone."""

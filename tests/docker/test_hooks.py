@@ -128,7 +128,11 @@ def test_log_that_is_a_link(optional: RunningHub, tmp_path: Path) -> None:
     log.unlink(missing_ok=True)
     log.symlink_to(victim)
     student = optional.sign_in("student")
-    assert student.start_server()[-1].get("ready")
+    events = student.start_server()
+    assert events[-1].get("ready")
+    warnings = [event["message"] for event in events if event.get("state") == "warning"]
+    assert any("student-as-root.log was a link" in text for text in warnings), events
+    assert "student-as-root.log was a link" in student.get("hub/home").text
     student.stop_server()
     assert not log.is_symlink()
     assert "fine" in log.read_text()

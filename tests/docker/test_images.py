@@ -126,6 +126,8 @@ def test_private_registry(
         events = student.start_server()
         assert events[-1].get("ready"), events
         assert version(hub, engine, student.name) == "private"
+        found = container_of(hub, engine, student.name)
+        assert found and found["Config"]["User"].startswith("2000"), "no chain drops root's rights"
         student.stop_server()
         assert "registry-pass" not in hub.log()
         engine.remove_image(name, force=True)

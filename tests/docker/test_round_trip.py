@@ -187,8 +187,8 @@ def test_nobody_without_identity_gets_a_home(hub: RunningHub) -> None:
 
 def test_missing_share_folder_is_said_in_words(hub: RunningHub, student: Visitor) -> None:
     """A folder that a mount needs and that is gone is never made on the root disk."""
-    folder = hub.settings.hooks.log_folder
-    kept = folder.with_name("logs-kept")
+    folder = hub.settings.share[0].folder
+    kept = folder.with_name("admin-kept")
     folder.rename(kept)
     try:
         events = student.start_server()

@@ -171,7 +171,9 @@ class Visitor:
             while not asked.done():
                 servers = self.api("GET", f"users/{self.name}").json()["servers"]
                 if servers.get("", {}).get("pending") == "spawn":
-                    return list(_events(self.api("GET", f"{path}/progress", stream=True)))
+                    stream = self.api("GET", f"{path}/progress", stream=True)
+                    if stream.status_code == 200:  # JupyterHub may not have begun yet
+                        return list(_events(stream))
                 time.sleep(0.02)
             answer = asked.result()
             if answer.status_code == 201:

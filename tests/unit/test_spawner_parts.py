@@ -10,11 +10,20 @@ from typing import Any
 import pytest
 
 from hub_config.people import Person
-from hub_config.settings import DirectoryHome, Limits, NfsHome, Profile, Settings, VolumeShare
+from hub_config.settings import (
+    DirectoryHome,
+    Hooks,
+    Limits,
+    NfsHome,
+    Profile,
+    Settings,
+    VolumeShare,
+)
 from spawner import diagnosis
+from spawner.channels import chain_of
 from spawner.docker import host_config
 from spawner.homes import HomeError, check_directory, nfs_options
-from spawner.hooks import MOST_BYTES, HookReport
+from spawner.hooks import MOST_BYTES, HookReport, keep_hook_logs
 from spawner.profiles import (
     OptionsRefused,
     allowed_profiles,
@@ -57,6 +66,8 @@ def test_report_is_read_as_it_grows(tmp_path: Path) -> None:
         b"[" * 5000 + b"\n",
         line(step=1),
         line(state="odd"),
+        line(state=["done"]),
+        line(state={}),
         line(message=7),
     ],
 )
@@ -103,16 +114,87 @@ def test_record_survives_and_is_private(tmp_path: Path) -> None:
 
 
 def test_runtime_directory_is_new_for_each_start(tmp_path: Path) -> None:
-    """A start never sees the report of the one before; a tree is never removed."""
+    """A start never sees what was left there, not even trees, and links lead nowhere."""
     records = Records(tmp_path, tmp_path / "run")
     path = records.open_runtime("alice")
     assert path.stat().st_mode & 0o777 == 0o700
     (path / REPORT).write_bytes(line())
     assert not (records.open_runtime("alice") / REPORT).exists()
-    (path / "logs" / "kept").write_text("somebody's")
-    with pytest.raises(OSError):
-        records.close_runtime("alice")
-    assert (path / "logs" / "kept").read_text() == "somebody's"
+    (tmp_path / "kept").write_text("somebody's")
+    (path / "x" / "y").mkdir(parents=True)
+    (path / "x" / "link").symlink_to(tmp_path)
+    records.close_runtime("alice")
+    assert not path.exists()
+    assert (tmp_path / "kept").read_text() == "somebody's"
+
+
+def kept(tmp_path: Path, text: str = "new") -> tuple[Hooks, Path]:
+    """Return hooks whose log folder is there, and a runtime folder with a log in it."""
+    hooks = Hooks(log_folder=tmp_path / "kept", admin_uid=999, admin_gid=996)
+    source = tmp_path / "runtime"
+    for folder in (hooks.log_folder, source):
+        folder.mkdir()
+    (source / "me-as-root.log").write_text(text)
+    return hooks, source
+
+
+def test_hook_log_is_moved_to_the_admins(tmp_path: Path) -> None:
+    """The log takes the old one's place, is the admins' and closed to others."""
+    hooks, source = kept(tmp_path)
+    assert keep_hook_logs(source, hooks, "me") == []
+    log = hooks.log_folder / "me-as-root.log"
+    found = log.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (999, 996, 0o640)
+    assert log.read_text() == "new"
+    assert list(source.iterdir()) == []
+
+
+def test_hook_log_follows_no_link(tmp_path: Path) -> None:
+    """Neither a link in place of the old log nor one in the container leads anywhere."""
+    hooks, source = kept(tmp_path)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (hooks.log_folder / "me-as-root.log").symlink_to(victim)
+    (source / "me-as-user.log").symlink_to(victim)
+    (problem,) = keep_hook_logs(source, hooks, "me")
+    assert "was a link" in problem
+    assert (hooks.log_folder / "me-as-root.log").read_text() == "new"
+    assert (hooks.log_folder / "me-as-user.log").read_text() == ""
+    assert victim.read_text() == "precious"
+    (tmp_path / "elsewhere").symlink_to(source)
+    assert keep_hook_logs(tmp_path / "elsewhere", hooks, "me") == []
+
+
+def test_hook_log_without_a_folder(tmp_path: Path) -> None:
+    """A log that cannot be kept is said in words."""
+    hooks, source = kept(tmp_path, "x" * 3_000_000)
+    assert keep_hook_logs(source, hooks, "me") == []
+    assert (hooks.log_folder / "me-as-root.log").stat().st_size <= 1025 * 1024
+    (source / "me-as-root.log").write_text("new")
+    gone = hooks.model_copy(update={"log_folder": tmp_path / "gone"})
+    (problem,) = keep_hook_logs(source, gone, "me")
+    assert "could not be kept" in problem
+
+
+@pytest.mark.parametrize(
+    ("config", "chain"),
+    [
+        ({"Labels": {"org.labhub.image": "notebook"}}, "labhub"),
+        (
+            {"Env": ["NB_USER=jovyan"], "Entrypoint": ["tini", "-g", "--", "start.sh"]},
+            "docker-stacks",
+        ),
+        (
+            {"Env": ["NB_USER=jovyan"], "Entrypoint": ["tini"], "Cmd": ["start-notebook.sh"]},
+            "docker-stacks",
+        ),
+        ({"Cmd": ["start.sh"]}, "none"),
+        ({"Entrypoint": None, "Cmd": None, "Env": None, "Labels": None}, "none"),
+    ],
+)
+def test_start_chain_of_an_image(config: dict[str, Any], chain: str) -> None:
+    """Only an image that is known to drop root's rights is started as root."""
+    assert chain_of(config) == chain
 
 
 def test_profiles_by_group() -> None:
@@ -216,13 +298,15 @@ def test_shares_by_group() -> None:
 
 def test_limits_reach_the_engine() -> None:
     """A server is bounded and confined; sudo is the only way to weaken that."""
-    config = host_config(Limits(), 2**30, sudo=False, is_ours=True)
+    config = host_config(Limits(), 2**30, sudo=False, chain="labhub")
     assert config["auto_remove"] is False
     assert config["cap_drop"] == ["ALL"]
     assert "NET_RAW" not in config["cap_add"]
     assert config["security_opt"] == ["no-new-privileges:true"]
     assert config["memswap_limit"] == 2**30
-    assert host_config(Limits(), 2**30, sudo=True, is_ours=True)["security_opt"] == []
+    assert host_config(Limits(), 2**30, sudo=True, chain="labhub")["security_opt"] == []
+    plain = host_config(Limits(), 2**30, sudo=True, chain="none")
+    assert (plain["cap_add"], plain["security_opt"]) == ([], ["no-new-privileges:true"])
 
 
 @pytest.mark.parametrize(
