@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
@@ -37,6 +38,9 @@ def summary(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield what the settings amount to: name, value."""
     github = settings.login.github
     yield "address", settings.hub.url
+    if settings.hub.subdomain_host:
+        host = urlsplit(settings.hub.subdomain_host).hostname
+        yield "servers", f"at names of their own, NAME.{host}"
     yield (
         "sign-in",
         f"GitHub, organisation {github.organization}"
@@ -65,6 +69,12 @@ def notes(settings: Settings) -> Iterator[str]:
         yield (
             "others reach the hub without TLS and could read along. Set hub.certificate_crt and "
             "hub.certificate_key, or hub.public_url where a proxy with TLS stands before it."
+        )
+    if not (settings.is_demo or settings.hub.subdomain_host):
+        yield (
+            "people's servers share the hub's address: a page in a server can act on the hub as "
+            "whoever visits it, be it a TA or an admin. Give servers names of their own: set "
+            "hub.subdomain_host."
         )
     for profile in settings.profile:
         if profile.sudo:

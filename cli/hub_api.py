@@ -1,7 +1,8 @@
 """What the commands ask a running hub, through the proxy and the hub's API.
 
 Only this machine is spoken to, never through an HTTP proxy of the environment. With TLS the hub is
-known by its own certificate, whatever name stands in it.
+known by its own certificate, whatever name stands in it. Where servers have names of their own, the
+proxy is told the hub's name, since it chooses by the name that is asked for.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class HubAPI:
             url or f"{'https' if hub.certificate_crt else 'http'}://{host}:{hub.port}/hub/api"
         )
         self._token = token
+        self._name = "" if url else urllib.parse.urlsplit(hub.subdomain_host).netloc
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if hub.certificate_crt:
             handlers.append(urllib.request.HTTPSHandler(context=_trust_only(hub.certificate_crt)))
@@ -100,6 +102,8 @@ class HubAPI:
 
     def _ask(self, method: str, path: str, timeout_s: float) -> Any:
         request = urllib.request.Request(self.url + path, method=method)  # noqa: S310 (our own URL)
+        if self._name:
+            request.add_header("Host", self._name)
         if self._token:
             request.add_header("Authorization", f"token {self._token}")
         try:

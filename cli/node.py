@@ -118,6 +118,8 @@ def proxy_command(settings: Settings) -> list[str]:
     ]
     if hub.certificate_crt and hub.certificate_key:
         command += [f"--ssl-cert={hub.certificate_crt}", f"--ssl-key={hub.certificate_key}"]
+    if hub.subdomain_host:
+        command.append("--host-routing")
     return command
 
 

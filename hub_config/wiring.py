@@ -73,8 +73,10 @@ def hub(c: Any, settings: Settings, state: State, gateway: str) -> None:
     os.environ["JUPYTERHUB_CRYPT_KEY"] = state.crypt_key
     os.environ["CONFIGPROXY_AUTH_TOKEN"] = state.proxy_token
     c.JupyterHub.bind_url = settings.hub.url
-    if settings.hub.public_url:
+    if settings.hub.public_url or settings.hub.subdomain_host:
         c.JupyterHub.public_url = settings.hub.url
+    if settings.hub.subdomain_host:
+        c.JupyterHub.subdomain_host = settings.hub.subdomain_host
     c.JupyterHub.hub_bind_url = f"http://{gateway}:{settings.hub.hub_port}"
     c.JupyterHub.cookie_secret_file = str(state.cookie_secret_file)
     c.JupyterHub.db_url = f"sqlite:///{state.database_file}"
@@ -94,6 +96,8 @@ def login(c: Any, settings: Settings, state: State) -> None:
     c.JupyterHub.authenticator_class = (
         DemoAuthenticator if settings.is_demo else GitHubAuthenticator
     )
+    # who was removed loses their tokens too; an outage never counts as a removal
+    c.Authenticator.auth_refresh_strict = True
     c.JupyterHub.load_roles = roles.load_roles(settings)
 
 
@@ -112,6 +116,7 @@ def spawner(c: Any, settings: Settings, state: State) -> None:
     c.Spawner.http_timeout = 30
     if len(settings.profile) > 1:
         c.Spawner.options_form = LabhubDockerSpawner.profile_form
+    c.Spawner.progress_ready_hook = add_notices
     c.Spawner.options_from_form = profiles.options_from_form
     c.Spawner.apply_user_options = apply_user_options
 
@@ -124,6 +129,11 @@ def make_log_folder(hooks: Hooks) -> None:
     if os.geteuid() == 0:
         os.chown(hooks.log_folder, hooks.admin_uid, hooks.admin_gid)
         hooks.log_folder.chmod(0o750)
+
+
+def add_notices(server: LabhubDockerSpawner, event: dict[str, Any]) -> dict[str, Any]:
+    """Return the last event of a start with its notices, which the page shows before it goes on."""
+    return {**event, "notices": server.notices}
 
 
 def apply_user_options(server: LabhubDockerSpawner, options: Any) -> None:

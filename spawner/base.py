@@ -1,6 +1,6 @@
 """The sequence of a start, and its progress: what every engine's spawner shares.
 
-A start goes through image, home, container, hooks and server; each stage is told to the page, each
+A start goes through home, image, container, hooks and server; each stage is told to the page, each
 wait has a deadline, and each failure ends in a diagnosis. Whatever becomes of a start, its
 container is removed (after its log was kept) and its record forgotten.
 """
@@ -42,7 +42,8 @@ class StartSequence(Spawner):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.progress_of_start = Progress()
+        self._told = asyncio.Event()
+        self.progress_of_start = Progress(self._tell_watchers)
         self.notices: list[str] = []
         self.mounts_used: list[Mount] = []
         try:
@@ -107,7 +108,7 @@ class StartSequence(Spawner):
         Raises:
             SpawnException: it cannot be started; its message is for the person.
         """
-        self.progress_of_start = Progress()
+        self.progress_of_start = Progress(self._tell_watchers)
         limit_s = self.shared.settings.start.timeout_s
         try:
             async with asyncio.timeout(limit_s):
@@ -135,11 +136,16 @@ class StartSequence(Spawner):
         """Yield the events of the start under way; called for each page that watches it."""
         sent = 0
         while True:
-            changed, events = self.progress_of_start.changed, self.progress_of_start.events
+            told, events = self._told, self.progress_of_start.events
             for event in events[sent:]:
                 yield event
                 sent += 1
-            await changed.wait()
+            await told.wait()
+
+    def _tell_watchers(self) -> None:
+        """Wake all who watch; who comes back waits for the next event."""
+        self._told.set()
+        self._told = asyncio.Event()
 
     async def poll(self) -> int | str | None:
         """Tell whether the server runs; called every 30 s and before most actions.
@@ -182,9 +188,16 @@ class StartSequence(Spawner):
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take up what was kept, when the hub starts."""
+        """Take up a running server when the hub starts; its record knows best which that is."""
         super().load_state(state)
         self.notices = list(state.get("notices", []))
+        try:
+            person, names = self.person, self.names
+        except StartFailed:
+            return
+        record = self.shared.records.read(names.server_id)
+        if record and record.identity == person.identity:
+            self.object_name, self.object_id = record.container, record.container_id
 
     def clear_state(self) -> None:
         """Forget the last server; called before a start and after a stop."""

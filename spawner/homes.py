@@ -9,6 +9,7 @@ that stalls delays only those who wait for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ class HomeError(Exception):
 async def prepare_home(
     engine: Engine, home: Home, person: Person, image_id: str
 ) -> tuple[Mount, str]:
-    """Make a person's home ready and return its source, without target, and a notice.
+    """Make a person's home ready; return its mount and a notice.
 
     Args:
         engine: Makes volumes and runs the helper container.
@@ -50,7 +51,7 @@ async def prepare_home(
         image_id: Any image with a POSIX shell, for the helper container.
 
     Returns:
-        The mount (its target is filled in by the caller) and a sentence for the page, or "".
+        The mount, and a sentence for the page or "".
 
     Raises:
         HomeError: it cannot be used.
@@ -103,38 +104,52 @@ def check_directory(home: DirectoryHome, person: Person) -> str:
         )
     if not home.require_mount:
         home.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-    parent = os.open(home.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    path = home.folder / person.slug
     try:
-        _own_directory(parent, home.folder / person.slug, person)
-        room = os.fstatvfs(parent)
-    finally:
-        os.close(parent)
+        parent = os.open(home.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _own_directory(parent, path, person)
+            room = os.fstatvfs(parent)
+        finally:
+            os.close(parent)
+    except OSError as error:
+        raise HomeError(
+            "Your home cannot be opened now. Your files are safe. Tell {contact}.",
+            f"{path}: {error.strerror}",
+            "home_not_opened",
+        ) from error
     if room.f_bavail * room.f_frsize < LEAST_FREE_BYTES or (room.f_files and not room.f_favail):
         return "The disk with your files is full. Delete what you do not need, or saving will fail."
     return ""
 
 
 def _own_directory(parent: int, path: Path, person: Person) -> None:
-    """Make a directory beneath an open one, or check that it is the person's own."""
-    try:
+    """Make a directory beneath an open one, or check that it is the person's own and closed.
+
+    An empty directory of root's is one whose making was cut off: it becomes the person's.
+    """
+    with contextlib.suppress(FileExistsError):
         os.mkdir(path.name, 0o700, dir_fd=parent)
-    except FileExistsError:
-        _check_owner(os.stat(path.name, dir_fd=parent, follow_symlinks=False), path, person)
-        return
-    except OSError as error:
-        raise HomeError(
-            "Your home could not be made. Tell {contact}.",
-            f"{path}: cannot be made: {error.strerror}",
-            "home_not_made",
-        ) from error
-    os.chown(path.name, person.uid, person.gid, dir_fd=parent, follow_symlinks=False)
+    found = os.stat(path.name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        raise _not_theirs(path, person, "is no directory")
+    home = os.open(path.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        found = os.fstat(home)
+        with os.scandir(home) as entries:
+            is_empty = next(entries, None) is None
+        if found.st_uid == 0 and is_empty:
+            os.fchown(home, person.uid, person.gid)
+        elif found.st_uid != person.uid:
+            raise _not_theirs(path, person, f"belongs to uid {found.st_uid}")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            os.fchmod(home, 0o700)
+    finally:
+        os.close(home)
 
 
-def _check_owner(found: os.stat_result, path: Path, person: Person) -> None:
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == person.uid:
-        return
-    kind = f"belongs to uid {found.st_uid}" if stat.S_ISDIR(found.st_mode) else "is no directory"
-    raise HomeError(
+def _not_theirs(path: Path, person: Person, kind: str) -> HomeError:
+    return HomeError(
         "The folder of your home belongs to somebody else, so it is not opened. Tell {contact}.",
         f"{path}: {kind}, but {person.name} has uid {person.uid}. If these are their files: "
         f"chown -R {person.uid}:{person.gid} {path}",
@@ -143,9 +158,9 @@ def _check_owner(found: os.stat_result, path: Path, person: Person) -> None:
 
 
 def is_mounted(folder: Path) -> bool:
-    """Tell whether a folder lies on another file system than `/`."""
+    """Tell whether a file system is mounted at this very folder; one above it does not count."""
     try:
-        return folder.is_dir() and folder.stat().st_dev != Path("/").stat().st_dev
+        return folder.is_mount()
     except OSError:
         return False
 
@@ -173,10 +188,10 @@ def nfs_mount(hub_id: str, volume: str, place: OnServer, below: str, target: str
 def nfs_options(place: OnServer, below: str = "") -> dict[str, str]:
     """Return the options of the engine's local volume driver for a directory on a file server."""
     path = place.export.rstrip("/") + (f"/{below}" if below else "")
-    if place.mount_type != "nfs":  # a local stand-in, such as type=none,o=bind
+    if not place.mount_type.startswith("nfs"):  # a folder of the host: type=none,o=bind
         return {"type": place.mount_type, "o": place.options, "device": path}
     options = f"addr={place.server},{place.options}"
-    return {"type": "nfs", "o": options, "device": f":{path}"}
+    return {"type": place.mount_type, "o": options, "device": f":{path}"}
 
 
 def volume_mount(hub_id: str, home: VolumeHome, person: Person) -> Mount:

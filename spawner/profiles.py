@@ -55,9 +55,9 @@ def choose_profile(options: Any, allowed: list[Profile]) -> Profile:
         OptionsRefused: unknown keys, a value that is no name, or a profile that is not allowed.
     """
     if not allowed:
-        raise OptionsRefused("There is no environment for you on this hub yet.")
+        raise OptionsRefused("There is no profile for you yet. Ask the people who run this hub.")
     if not isinstance(options, dict) or set(options) - {"profile"}:
-        raise OptionsRefused("Only a profile can be chosen.")
+        raise OptionsRefused("Only a profile can be chosen. Open the start page and choose one.")
     name = options.get("profile", allowed[0].name)
     for profile in allowed:
         if profile.name == name:

@@ -6,7 +6,7 @@ page also `stage` and `state`.
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +26,12 @@ STATES = frozenset({"running", "done", "warning", "failed"})
 class Progress:
     """The events of one start, in order; late listeners get them all.
 
-    `changed` is set by the next event, and replaced: take it before reading the events.
+    Args:
+        listener: Called after each new event.
     """
 
+    listener: Callable[[], None] = lambda: None
     events: list[dict[str, Any]] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
     notices: list[str] = field(default_factory=list)
     percent: float = 0
 
@@ -62,8 +63,7 @@ class Progress:
         }
         if not self.events or self.events[-1] != event:
             self.events.append(event)
-            self.changed.set()
-            self.changed = asyncio.Event()
+            self.listener()
 
 
 _DOWNLOADED = {"Verifying Checksum", "Download complete", "Extracting", "Pull complete"}
@@ -111,4 +111,6 @@ class PullProgress:
     def message(self) -> str:
         """Return one sentence with percent and megabytes (10^6 bytes)."""
         done, whole = (sum(sizes.values()) / 1e6 for sizes in (self.done, self.total))
+        if not whole:
+            return "Downloading the new environment."
         return f"Downloading the new environment: {self.share:.0%}, {done:.0f} of {whole:.0f} MB."

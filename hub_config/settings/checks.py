@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from .base import is_loopback
 from .exposure import exposures
 from .findings import Finding, Key, key_name
 
@@ -25,6 +27,7 @@ def conflicts(settings: Settings) -> Iterator[Finding]:
         _ports,
         _certificate,
         _demo,
+        _plain_http,
         _github_teams,
         _group_names,
         _known_groups,
@@ -33,6 +36,7 @@ def conflicts(settings: Settings) -> Iterator[Finding]:
         exposures,
         _times,
         _ids,
+        _trusted_group,
     ):
         yield from check(settings)
 
@@ -83,6 +87,29 @@ def _demo(settings: Settings) -> Iterator[Finding]:
         "for trying out on this machine",
         fix + (" and no public_url." if settings.hub.public_url else "."),
         (("login",), ("hub", "bind"), ("hub", "public_url")),
+    )
+
+
+def _plain_http(settings: Settings) -> Iterator[Finding]:
+    """Keep a real sign-in, and the sessions after it, from being read on the way.
+
+    A proxy with TLS may stand on another machine, so an https `public_url` is enough.
+    """
+    hub = settings.hub
+    # one of the two alone is a finding of its own
+    has_certificate = bool(hub.certificate_crt or hub.certificate_key)
+    is_behind_tls = urlsplit(hub.public_url).scheme == "https"
+    if settings.is_demo or is_loopback(hub.bind) or has_certificate or is_behind_tls:
+        return
+    # a wrong value in [login] makes no sign-in a real one, so [login] is not among the keys
+    yield Finding(
+        ("hub", "bind"),
+        f'lets other machines reach the hub at "{hub.bind}" over plain HTTP, where sign-ins and '
+        "sessions can be read and taken over",
+        "Set certificate_crt and certificate_key. Or, behind a proxy with TLS, set "
+        'bind = "127.0.0.1" and public_url = "https://hub.example.org"; if that proxy is another '
+        "machine, public_url alone.",
+        tuple(("hub", name) for name in ("public_url", "certificate_crt", "certificate_key")),
     )
 
 
@@ -216,4 +243,19 @@ def _ids(settings: Settings) -> Iterator[Finding]:
                 f"{first}",
                 "Choose an id below, or set start.first_uid higher before the first sign-in.",
                 (("start", "first_uid"),),
+            )
+
+
+def _trusted_group(settings: Settings) -> Iterator[Finding]:
+    """Keep the group whose files are run as hooks, as root, to the admins."""
+    admins, gid = settings.groups.admins, settings.hooks.admin_gid
+    for index, share in enumerate(settings.share):
+        others = [group for group in share.read_write if group != admins]
+        if share.gid == gid and others:
+            yield Finding(
+                ("share", index, "gid"),
+                f"is {gid}, the group that is trusted with hooks (hooks.admin_gid), and "
+                f"{' and '.join(others)} would get it",
+                f'Give the share a group id of its own, or keep to read_write = ["{admins}"].',
+                (("share", index, "read_write"), ("hooks", "admin_gid"), ("groups",)),
             )

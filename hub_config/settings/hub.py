@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
@@ -33,6 +33,71 @@ def _public_url(text: str) -> str:
 
 def _openbis_url(text: str) -> str:
     return web_address(text, plain="nowhere") if text else ""
+
+
+_NAME_WITH_A_DOT = r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?"
+_USUAL_PORTS = {"http": 80, "https": 443}
+
+
+def _origin(address: str) -> str:
+    """Return an address as browsers compare it: in lower case, without the usual port."""
+    parts = urlsplit(address.lower())
+    usual = parts.port in (None, _USUAL_PORTS[parts.scheme])
+    host = re.sub(r":\d*$", "", parts.netloc)
+    return f"{parts.scheme}://{host}" + ("" if usual else f":{parts.port}")
+
+
+def _is_local_name(host: str) -> bool:
+    """Tell whether browsers take a name for their own machine (RFC 6761)."""
+    return host.endswith(".localhost")
+
+
+def _subdomain_host(text: str, info: ValidationInfo) -> str:
+    """Check the address below which servers have theirs, also against where the hub is reached.
+
+    JupyterHub and its proxy compare hosts as text, so it comes out as browsers write it.
+    """
+    if not text:
+        return ""
+    origin = _origin(web_address(text))
+    if not re.fullmatch(_NAME_WITH_A_DOT, urlsplit(origin).hostname or ""):
+        raise wrong(
+            "must have a host name with a dot in it, since each server gets a name below it",
+            "Write it like https://hub.example.org",
+        )
+    public = info.data.get("public_url")
+    if public and _origin(public) != origin:
+        raise wrong(
+            "is another address than hub.public_url, under which the pages of the hub are",
+            f"Write {_origin(public)} for both, or change hub.public_url.",
+        )
+    if public == "":  # not there: it is wrong itself
+        _refuse_unreachable(origin, info.data)
+    return origin
+
+
+def _refuse_unreachable(origin: str, hub: dict[str, Any]) -> None:
+    """Refuse an address that does not lead to where the hub listens, with no proxy before it.
+
+    Raises:
+        PydanticCustomError: browsers would not find the hub there.
+    """
+    if not {"bind", "port", "certificate_crt"} <= hub.keys():
+        return  # wrong themselves
+    host = urlsplit(origin).hostname or ""
+    scheme = "https" if hub["certificate_crt"] else "http"
+    expected = _origin(f"{scheme}://{host}:{hub['port']}")
+    fix = "When a proxy stands before the hub, set hub.public_url to the same address; otherwise "
+    if origin != expected:
+        raise wrong(
+            f"does not lead to the hub, which speaks {scheme} on port {hub['port']}",
+            f"{fix}write {expected}.",
+        )
+    if is_loopback(hub["bind"]) and not _is_local_name(host):
+        raise wrong(
+            f"does not lead to the hub, which only this machine reaches, at {hub['bind']}",
+            f"{fix}set hub.bind to the address that the name stands for.",
+        )
 
 
 def _not_the_project(folder: Path, info: ValidationInfo) -> Path:
@@ -95,12 +160,22 @@ class Hub(Section):
         examples=["/etc/ssl/private/hub.key"],
         json_schema_extra=also_from("CERTIFICATE_KEY"),
     )
+    subdomain_host: Annotated[str, AfterValidator(_subdomain_host)] = Field(
+        "",
+        description="The address of the hub, such as https://hub.example.org, when every person's "
+        "server has a name of its own below it, such as NAME.hub.example.org. Browsers then keep "
+        "what runs in a server apart from the hub and from other servers. Needs wildcard DNS and a "
+        "certificate for hub.example.org and *.hub.example.org; running servers are restarted "
+        "once. Empty: servers share the hub's address, and a page in one can act on the hub as "
+        "whoever visits it.",
+        examples=["https://hub.example.org"],
+    )
 
     @property
     def url(self) -> str:
         """Return the address that people open, with a trailing slash."""
-        if self.public_url:
-            return self.public_url + "/"
+        if address := self.subdomain_host or self.public_url:
+            return address + "/"
         scheme = "https" if self.certificate_crt else "http"
         host = f"[{self.bind}]" if ":" in self.bind else self.bind
         return f"{scheme}://{host}:{self.port}/"
@@ -108,8 +183,8 @@ class Hub(Section):
     @property
     def is_loopback(self) -> bool:
         """Tell whether only this machine can reach the hub."""
-        hosts = [self.bind, urlsplit(self.url).hostname or ""]
-        return all(is_loopback(host) for host in hosts)
+        host = urlsplit(self.url).hostname or ""
+        return is_loopback(self.bind) and (is_loopback(host) or _is_local_name(host))
 
 
 class Openbis(Section):
@@ -143,7 +218,7 @@ class Engine(Section):
         1800,
         gt=0,
         le=86400,
-        description="Deadline of one pull, and of a pull that brings no new data, seconds.",
+        description="Deadline of one pull, seconds. One that is silent for 120 s ends sooner.",
     )
 
 

@@ -62,7 +62,7 @@ class NfsExport(Section):
         description="Name or address of the NFS server.", examples=["nfs.example.org"]
     )
     export: Annotated[str, AfterValidator(_export)] = Field(
-        description="Exported path. Homes are one directory per person beneath it.",
+        description="Exported path; of homes, one directory per person is beneath it.",
         examples=["/export/labhub"],
     )
     options: Annotated[str, AfterValidator(_options)] = Field(
@@ -83,8 +83,8 @@ class DirectoryHome(Section):
     )
     require_mount: Flag = Field(
         False,
-        description="Refuse to start anyone unless a file system is mounted at the folder or above "
-        "it, other than the root file system (for an EBS volume).",
+        description="Refuse to start anyone unless a file system is mounted at this very folder "
+        "(for an EBS volume).",
     )
 
 
@@ -135,7 +135,7 @@ class Share(Section):
         (), description="Groups that may write to it.", examples=[("tas",)]
     )
     gid: Id | None = Field(
-        None, description="Group id that those who may write get in addition.", examples=[996]
+        None, description="Group id that those who may write get in addition.", examples=[995]
     )
 
 

@@ -120,11 +120,11 @@ def test_home_that_cannot_be_opened(make_hub: HubMaker) -> None:
     student = hub.sign_in("student")
     home = hub.settings.home.folder / "student"
     home.mkdir(parents=True)
+    (home / "file").touch()
     events = student.start_server()
     assert "belongs to somebody else" in events[-1]["message"]
     assert "chown -R" in hub.log()
     assert "chown -R" not in events[-1]["message"]
-    home.rmdir()
 
 
 def test_shares(make_hub: HubMaker, engine: docker.APIClient) -> None:

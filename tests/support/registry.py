@@ -73,7 +73,13 @@ class LocalRegistry:
 
 
 def push_variant(
-    client: docker.APIClient, base: str, name: str, version: str, auth: dict[str, Any] | None = None
+    client: docker.APIClient,
+    base: str,
+    name: str,
+    version: str,
+    auth: dict[str, Any] | None = None,
+    *,
+    fill: str = "",
 ) -> str:
     """Push `base` with one more environment variable; return the image's id.
 
@@ -85,10 +91,14 @@ def push_variant(
         name: Repository and tag to push to.
         version: Value of LABHUB_TEST_VERSION in the image.
         auth: Credentials of the registry.
+        fill: A shell command whose work becomes a layer of its own.
     """
-    made = client.create_container(base)
+    made = client.create_container(base, command=["/bin/sh", "-c", fill] if fill else None)
     repository, _, tag = name.rpartition(":")
     try:
+        if fill:
+            client.start(made["Id"])
+            assert client.wait(made["Id"])["StatusCode"] == 0
         image = client.commit(
             made["Id"], repository, tag, changes=[f"ENV LABHUB_TEST_VERSION={version}"]
         )

@@ -26,6 +26,7 @@ from hub_config.settings import (
     Share,
     VolumeShare,
 )
+from hub_config.settings.exposure import mounted_folders
 from hub_config.settings.keys import TREE
 from hub_config.settings.paths import HOMES_OF_NOBODY
 from hub_config.state import State
@@ -139,11 +140,34 @@ def test_homes_and_the_admins_folder_may_lie_in_the_data_folder():
     assert settings(share=[share]).share[0].name == "a"
 
 
-def test_public_hub_with_github():
-    """With a real sign-in the hub may be reached by others."""
-    made = settings(hub={"bind": "192.0.2.1"}, login=GITHUB)
+@pytest.mark.parametrize(
+    "hub",
+    [
+        {"bind": "192.0.2.1", "certificate_crt": "/a.crt", "certificate_key": "/a.key"},
+        {"bind": "192.0.2.1", "public_url": "https://hub.example.org"},
+        {"bind": "192.0.2.1", "public_url": "HTTPS://hub.example.org"},
+        {"bind": "127.0.0.1", "public_url": "https://hub.example.org"},
+    ],
+    ids=["certificate", "proxy on another machine", "its address in capitals", "proxy on this one"],
+)
+def test_public_hub_with_github(hub: dict[str, object]):
+    """With a real sign-in and TLS, its own or a proxy's, the hub may be reached by others."""
+    made = settings(hub=hub, login=GITHUB)
     assert not made.is_demo
     assert not made.hub.is_loopback
+
+
+def test_plain_http_on_this_machine():
+    """Nobody reads along on loopback, so a real sign-in needs no TLS there."""
+    assert settings(login=GITHUB).hub.url == "http://127.0.0.1:8000/"
+
+
+@pytest.mark.parametrize("name", ["certificate_crt", "certificate_key"])
+def test_half_a_certificate_is_one_problem(name: str):
+    """Who set one of the two has TLS in mind, and is told of the other only."""
+    with pytest.raises(ValidationError, match="is missing, while") as caught:
+        settings(hub={"bind": "192.0.2.1", name: "/a.pem"}, login=GITHUB)
+    assert "plain HTTP" not in str(caught.value)
 
 
 def test_one_team_in_two_lists():
@@ -170,6 +194,19 @@ def test_a_directory_as_nfs_without_nfs():
     made = settings(home=home | {"mount_type": "none", "options": "bind"}, share=[])
     assert isinstance(made.home, NfsHome)
     assert made.home.export == "/srv/homes"
+
+
+def test_a_directory_as_nfs_beside_the_hooks():
+    """Admins may write to the hooks, through whatever kind of share."""
+    share = {"kind": "nfs", "server": "localhost", "export": "/srv/hub/data/admin"}
+    share |= {"mount_type": "none", "options": "bind", "name": "admin", "target": "/home/admin"}
+    made = settings(share=[share | {"read_write": ["admins"], "gid": 996}])
+    assert [key for key, _ in mounted_folders(made)] == [
+        ("home", "folder"),
+        ("share", 0, "export"),
+        ("hooks", "folder"),
+        ("hooks", "log_folder"),
+    ]
 
 
 def test_made_directly_values_must_go_together_too():

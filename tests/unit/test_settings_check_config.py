@@ -78,10 +78,12 @@ def test_the_program_tells_all_errors_and_ends_with_1(tmp_path: Path):
     assert "hub.port: must be 1 or more; it is 0" in done.stderr
 
 
-def test_a_public_hub_without_tls_is_noted():
+def test_a_proxy_without_tls_is_noted():
     """It is allowed, for a closed network, but worth a thought."""
     login = {"github": {"client_id": "a", "client_secret": "b", "organization": "c"}}
-    public = {"hub": {"bind": "192.0.2.1"}, "login": login}
+    public = {"hub": {"public_url": "http://hub.example.org"}, "login": login}
     assert any("without TLS" in note for note in notes(Settings.model_validate(public)))
     public["hub"]["public_url"] = "https://hub.example.org"
+    assert not any("without TLS" in note for note in notes(Settings.model_validate(public)))
+    public["hub"]["subdomain_host"] = "https://hub.example.org"
     assert not list(notes(Settings.model_validate(public)))

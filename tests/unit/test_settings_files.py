@@ -218,12 +218,17 @@ def test_certificate_that_is_none(hub_toml: Path, tmp_path: Path):
         ('[home]\nfolder = "link/homes"\n', "home.folder"),
         ('[[share]]\nname = "a"\ntarget = "/a"\nfolder = "link"\n', "share[0].folder"),
         ('[hooks]\nfolder = "link/start"\n', "hooks.folder"),
+        (
+            '[home]\nkind = "nfs"\nserver = "n"\nexport = "{here}/link/homes"\n'
+            'mount_type = "none"\noptions = "bind"\n',
+            "home.export",
+        ),
     ],
 )
 def test_links_into_the_system(hub_toml: Path, tmp_path: Path, table: str, key: str):
     """A link is looked through before anything is mounted."""
     (tmp_path / "link").symlink_to("/etc")
-    hub_toml.write_text(table)
+    hub_toml.write_text(table.replace("{here}", str(tmp_path)))
     text = refused(hub_toml)
     assert text.startswith(f"{key}: leads through a link to /etc")
     assert "a folder of the system" in text

@@ -239,7 +239,7 @@ def test_options_that_are_allowed() -> None:
     assert choose_profile(options_from_form({"profile": ["big"]}), [OPEN, CLOSED]) == CLOSED
     with pytest.raises(OptionsRefused, match="Unknown choice: image"):
         options_from_form({"image": ["x"]})
-    with pytest.raises(OptionsRefused, match="no environment"):
+    with pytest.raises(OptionsRefused, match="no profile"):
         choose_profile({}, [])
 
 
@@ -263,24 +263,51 @@ def test_home_of_somebody_else_is_not_opened(tmp_path: Path, kind: str) -> None:
         path.touch()
     else:
         path.mkdir()
+        os.chown(path, 12345, 12345)
     before = path.lstat()
     with pytest.raises(HomeError, match="belongs to somebody else"):
         check_directory(DirectoryHome(folder=tmp_path), Person("t:1", "me", "me", 54321))
     assert path.lstat() == before
 
 
+def test_home_whose_making_was_cut_off(tmp_path: Path) -> None:
+    """An empty directory of root's becomes the person's; one with something in it does not."""
+    home, me = DirectoryHome(folder=tmp_path), Person("t:1", "me", "me", 54321)
+    (tmp_path / "me").mkdir()
+    check_directory(home, me)
+    assert (tmp_path / "me").stat().st_uid == me.uid
+    other = Person("t:2", "other", "other", 54322)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(HomeError, match="belongs to somebody else"):
+        check_directory(home, other)
+
+
+def test_home_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    """A home is 0700, whatever its person made of it."""
+    home, me = DirectoryHome(folder=tmp_path), Person("t:1", "me", "me", 54321)
+    check_directory(home, me)
+    (tmp_path / "me").chmod(0o777)
+    check_directory(home, me)
+    assert (tmp_path / "me").stat().st_mode & 0o7777 == 0o700
+
+
 def test_home_is_never_made_on_the_root_disk(tmp_path: Path) -> None:
     """With require_mount nobody is started, and nothing made, while the disk is not mounted."""
     home = DirectoryHome(folder=tmp_path / "ebs", require_mount=True)
-    with pytest.raises(HomeError, match="not connected"):
-        check_directory(home, Person("t:1", "me", "me", 54321))
-    assert not home.folder.exists()
+    for folder in (home.folder, Path("/dev/shm")):  # a file system above does not count
+        place = home.model_copy(update={"folder": folder / "ebs"})
+        with pytest.raises(HomeError, match="not connected"):
+            check_directory(place, Person("t:1", "me", "me", 54321))
+        assert not place.folder.exists()
 
 
 def test_nfs_options() -> None:
     """The engine's local driver gets what mount.nfs wants; another type is passed on as it is."""
     nfs = NfsHome(kind="nfs", server="nas", export="/srv/", options="hard")
     assert nfs_options(nfs, "me") == {"type": "nfs", "o": "addr=nas,hard", "device": ":/srv/me"}
+    nfs4 = nfs.model_copy(update={"mount_type": "nfs4"})
+    assert nfs_options(nfs4) == {"type": "nfs4", "o": "addr=nas,hard", "device": ":/srv"}
     bind = NfsHome(kind="nfs", server="x", export="/srv", options="bind", mount_type="none")
     assert nfs_options(bind) == {"type": "none", "o": "bind", "device": "/srv"}
 
