@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +135,30 @@ def test_hub_restart_keeps_servers(
     assert servers[""]["ready"]
     student.stop_server()
     assert container_of(hub, engine, student.name) is None
+
+
+def test_a_server_is_known_by_its_record(
+    hub: RunningHub, student: Visitor, engine: docker.APIClient
+) -> None:
+    """A hub whose database forgot which container a server is finds it by its record; a record of
+    another identity is not believed."""
+    student.start_server()
+    before = container_of(hub, engine, student.name)
+    hub.stop_hub()
+    with sqlite3.connect(hub.state.database_file) as database:
+        database.execute("UPDATE spawners SET state = '{}'")
+    hub.start_hub()
+    assert student.api("GET", f"users/{student.name}").json()["servers"][""]["ready"]
+    after = container_of(hub, engine, student.name)
+    assert before and after and before["Id"] == after["Id"]
+
+    hub.stop_hub()
+    record = hub.state.servers_folder / "student.json"
+    record.write_text(record.read_text().replace("demo:student", "demo:other"))
+    with sqlite3.connect(hub.state.database_file) as database:
+        database.execute("UPDATE spawners SET state = '{}'")
+    hub.start_hub()
+    assert student.api("GET", f"users/{student.name}").json()["servers"] == {}
 
 
 def test_container_that_ended_is_cleaned_up(
