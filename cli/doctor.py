@@ -60,6 +60,7 @@ def examine(config: Path | None) -> Iterator[Check]:
             ("state", lambda: hub_checks.check_state(state)),
             ("disk", lambda: hub_checks.check_data_room(settings)),
             ("homes", lambda: hub_checks.check_homes(settings)),
+            ("shares", lambda: hub_checks.check_shares(settings)),
             ("runtime", lambda: hub_checks.check_runtime(settings)),
             ("hooks", lambda: hub_checks.check_hooks(settings)),
             ("ports", lambda: hub_checks.check_processes(settings, state)),

@@ -14,7 +14,7 @@ from cli.checks import Check, describe_room
 from cli.hub_api import HubAPI
 from cli.ports import Claim, check_port
 from cli.processes import Process
-from hub_config.settings import DirectoryHome, Settings
+from hub_config.settings import DirectoryHome, DirectoryShare, Settings
 from hub_config.state import State
 from spawner.homes import is_mounted
 from spawner.records import on_tmpfs
@@ -66,6 +66,27 @@ def check_homes(settings: Settings) -> Iterator[Check]:
         yield Check("homes", str(home.folder))
 
 
+def check_shares(settings: Settings) -> Iterator[Check]:
+    """Look whether the folders that servers are given are there: the engine makes none."""
+    folders = {
+        f"share {share.name}": share.folder
+        for share in settings.share
+        if isinstance(share, DirectoryShare)
+    }
+    made_by_up = settings.hub.data_folder
+    for name, folder in folders.items():
+        if folder.is_dir():
+            yield Check("shares", f"{name}: {folder}")
+        elif folder.is_relative_to(made_by_up) and not made_by_up.exists():
+            yield Check("shares", f"{name}: {folder} will be made by the first start")
+        else:
+            message = f"{name}: {folder} is missing, so nobody's server starts"
+            yield Check("shares", message, f"mkdir -p {folder}, or correct hub.toml")
+    logs = settings.hooks.log_folder
+    if logs.exists() and not logs.is_dir():
+        yield Check("shares", f"{logs} is no folder", f"remove it: rm {logs}")
+
+
 def check_runtime(settings: Settings) -> Iterator[Check]:
     """Look whether the servers' runtime directories lie in memory."""
     folder = settings.hub.runtime_folder
@@ -97,7 +118,7 @@ def check_hooks(settings: Settings) -> Iterator[Check]:
             continue
         except trust.Refused as refusal:
             message, _, fix = str(refusal).partition(": run ")
-            yield Check("hooks", message, f"{fix or 'see docs'}: {path}")
+            yield Check("hooks", message, f"{fix or 'put the file itself there'}: {path}")
             continue
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             yield Check("hooks", f"{path} is a link or no file", "put the file itself there")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
+
 from cli import PROJECT_FOLDER
+from cli.base_image import image_exists
 from cli.build import image_is_current
 from cli.build_context import read_context
 from cli.certificates import extra_ca_files, read_certificates
@@ -17,6 +21,7 @@ from cli.engine_process import connect
 from cli.machine import Machine, install_command, missing_pieces
 from cli.node import find_node
 from hub_config.settings import LOCAL_IMAGE, Settings
+from spawner.registry import Reference, Registry, RegistryError
 
 OLDEST_ENGINE = (20, 10)
 GOOD_DRIVERS = ("overlay2", "overlayfs", "btrfs", "zfs", "fuse-overlayfs")
@@ -84,16 +89,34 @@ def check_engine(settings: Settings, info: dict[str, Any] | None) -> Iterator[Ch
 
 
 def check_images(settings: Settings, info: dict[str, Any] | None) -> Iterator[Check]:
-    """Look whether the image that is made on this machine is there and up to date."""
-    if info is None or all(profile.image != LOCAL_IMAGE for profile in settings.profile):
+    """Look whether each profile's image is there, or can be had at the first start."""
+    if info is None:
         return
-    client = connect(settings.engine, 10)
-    with client:
-        if image_is_current(client, read_context("notebook", settings.build, os.environ)):
-            yield Check("image", LOCAL_IMAGE)
-        else:
-            message = f"{LOCAL_IMAGE} is missing, or older than its sources"
-            yield Check("image", message, "./labhub up, or ./labhub images build notebook")
+    with connect(settings.engine, 10) as client:
+        for name in sorted({profile.image for profile in settings.profile}):
+            if name == LOCAL_IMAGE:
+                yield _check_own_image(client, settings)
+            elif image_exists(client, name):
+                yield Check("image", name)
+            else:
+                yield _check_foreign_image(settings, name)
+
+
+def _check_own_image(client: docker.APIClient, settings: Settings) -> Check:
+    if image_is_current(client, read_context("notebook", settings.build, os.environ)):
+        return Check("image", LOCAL_IMAGE)
+    message = f"{LOCAL_IMAGE} is missing, or older than its sources"
+    return Check("image", message, "./labhub up, or ./labhub images build notebook")
+
+
+def _check_foreign_image(settings: Settings, name: str) -> Check:
+    registry = Registry.of(settings.registry, settings.start.digest_timeout_s)
+    try:
+        asyncio.run(registry.digest(Reference.parse(name)))
+    except (RegistryError, ValueError) as error:
+        fix = f"check the profile's image and [registry], then try by hand: docker pull {name}"
+        return Check("image", f"{name} is not here, and {error}", fix)
+    return Check("image", f"{name} will be pulled at the first start")
 
 
 def check_ca_files(settings: Settings) -> Iterator[Check]:

@@ -21,6 +21,8 @@ from docker.utils import parse_repository_tag
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 
+from hub_config.settings import Registry as RegistrySettings
+
 _MANIFESTS = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
@@ -102,6 +104,12 @@ class Registry:
         self._host = DOCKER_HUB if host in ("docker.io", "index.docker.io") else host
         self._username, self._password = username, password
         self._timeout_s = timeout_s
+
+    @classmethod
+    def of(cls, settings: RegistrySettings, timeout_s: float) -> Registry:
+        """Return the registry of `[registry]` in the settings."""
+        password = settings.password.get_secret_value() if settings.password else ""
+        return cls(settings.host, settings.username, password, timeout_s)
 
     def credentials(self, reference: Reference) -> dict[str, str] | None:
         """Return the engine's `auth_config` for a reference; None where we have none."""

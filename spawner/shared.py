@@ -28,13 +28,7 @@ class Shared:
     def make(cls, settings: Settings, state: State) -> Shared:
         """Make the shared parts from the settings; touches neither engine nor registry."""
         engine = Engine(settings.engine, state.hub_id)
-        secret = settings.registry.password
-        registry = Registry(
-            settings.registry.host,
-            settings.registry.username,
-            secret.get_secret_value() if secret else "",
-            settings.start.digest_timeout_s,
-        )
+        registry = Registry.of(settings.registry, settings.start.digest_timeout_s)
         return cls(
             settings=settings,
             state=state,

@@ -358,8 +358,8 @@ def test_whoever_takes_over_a_freed_login_does_not_get_the_home(hub, github):
     person(github, "coveted", "participants")
     arrive(hub, github, "coveted")
     github.rename("coveted", "original")
-    person(github, "coveted", "participants")
-    visitor, page = arrive(hub, github, "coveted")
+    person(github, "Coveted", "participants")  # the hub's names know no capitals
+    visitor, page = arrive(hub, github, "Coveted")
     assert page.status_code == 403
     assert "This name belongs to somebody else" in page.text
     assert "Grace in room 12" in page.text

@@ -11,7 +11,13 @@ import pytest
 from rich.console import Console
 
 from cli.checks import Check
-from cli.hub_checks import check_homes, check_hooks, check_runtime, check_state
+from cli.hub_checks import (
+    check_homes,
+    check_hooks,
+    check_runtime,
+    check_shares,
+    check_state,
+)
 from cli.linters import run_linters
 from cli.machine_checks import check_engine
 from cli.steps import Steps
@@ -113,6 +119,15 @@ def test_homes_without_their_file_system_are_a_problem(tmp_path: Path) -> None:
     home = {"kind": "directory", "folder": str(tmp_path / "not-there"), "require_mount": True}
     found = problems(list(check_homes(Settings.model_validate({"home": home}))))
     assert found["homes"].fix.startswith("mount it")
+
+
+def test_share_without_its_folder_is_a_problem(tmp_path: Path) -> None:
+    """The engine makes no folder for a mount, so every start would fail."""
+    share = {"name": "data", "target": "/data", "folder": str(tmp_path / "data")}
+    settings = Settings.model_validate({"share": [share]})
+    assert problems(list(check_shares(settings)))["shares"].fix.startswith("mkdir -p")
+    (tmp_path / "data").mkdir()
+    assert problems(list(check_shares(settings))) == {}
 
 
 def test_runtime_folder_on_a_disk_is_a_problem(tmp_path: Path) -> None:
