@@ -63,6 +63,7 @@ def examine(config: Path | None) -> Iterator[Check]:
             ("shares", lambda: hub_checks.check_shares(settings)),
             ("runtime", lambda: hub_checks.check_runtime(settings)),
             ("hooks", lambda: hub_checks.check_hooks(settings)),
+            ("hook logs", lambda: hub_checks.check_hook_logs(settings)),
             ("ports", lambda: hub_checks.check_processes(settings, state)),
         ]
     yield from run_checks(checks)

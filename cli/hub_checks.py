@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import docker.errors
+
 from cli import PROJECT_FOLDER
 from cli.checks import Check, describe_room
+from cli.engine_process import connect
+from cli.errors import EngineAway
 from cli.hub_api import HubAPI
 from cli.ports import Claim, check_port
 from cli.processes import Process
-from hub_config.settings import DirectoryHome, DirectoryShare, Settings
+from hub_config.settings import DirectoryHome, DirectoryShare, Hooks, Settings
 from hub_config.state import State
 from spawner.homes import is_mounted
+from spawner.naming import network
 from spawner.records import on_tmpfs
 
 HOOKS = ("as-root.sh", "as-user.sh")
@@ -82,9 +87,6 @@ def check_shares(settings: Settings) -> Iterator[Check]:
         else:
             message = f"{name}: {folder} is missing, so nobody's server starts"
             yield Check("shares", message, f"mkdir -p {folder}, or correct hub.toml")
-    logs = settings.hooks.log_folder
-    if logs.exists() and not logs.is_dir():
-        yield Check("shares", f"{logs} is no folder", f"remove it: rm {logs}")
 
 
 def check_runtime(settings: Settings) -> Iterator[Check]:
@@ -101,29 +103,30 @@ def check_runtime(settings: Settings) -> Iterator[Check]:
 
 def check_hooks(settings: Settings) -> Iterator[Check]:
     """Look whether the hooks would be run, by the very rules of the start chain."""
-    hooks, trust = settings.hooks, _load_trust()
-    admin = trust.Admin(hooks.admin_uid, hooks.admin_gid)
+    hooks = settings.hooks
     required = {"as-root.sh": hooks.as_root, "as-user.sh": hooks.as_user}
     for name in HOOKS:
-        path = hooks.folder / name
-        try:
-            admin.check(str(hooks.folder), hooks.folder.lstat())
-            found = path.lstat()
-            admin.check(str(path), found)
-        except FileNotFoundError:
-            if required[name] == "required":
-                yield Check("hooks", f"{path} is required and missing", f"put it there: {path}")
-            else:
-                yield Check("hooks", f"no {name}")
-            continue
-        except trust.Refused as refusal:
-            message, _, fix = str(refusal).partition(": run ")
-            yield Check("hooks", message, f"{fix or 'put the file itself there'}: {path}")
-            continue
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-            yield Check("hooks", f"{path} is a link or no file", "put the file itself there")
+        yield _check_hook(hooks, hooks.folder / name, required[name] == "required")
+
+
+def check_hook_logs(settings: Settings) -> Iterator[Check]:
+    """Look whether the hooks' logs have a place; a link is none, as the hub follows no links."""
+    folder = settings.hooks.log_folder
+    try:
+        is_folder = stat.S_ISDIR(folder.lstat().st_mode)
+    except FileNotFoundError:
+        if settings.hub.data_folder.exists():
+            message = f"{folder} is missing, so the hooks' logs are lost"
+            yield Check("hook logs", message, "./labhub down; ./labhub up")
         else:
-            yield Check("hooks", str(path))
+            yield Check("hook logs", f"{folder} will be made by the first start")
+        return
+    if is_folder:
+        yield Check("hook logs", str(folder))
+    else:
+        message = f"{folder} is a link or no directory, so the hooks' logs are lost"
+        fix = f"mv {folder} {folder}.old; ./labhub down; ./labhub up"
+        yield Check("hook logs", message, fix)
 
 
 def check_processes(settings: Settings, state: State) -> Iterator[Check]:
@@ -137,17 +140,64 @@ def check_processes(settings: Settings, state: State) -> Iterator[Check]:
             yield Check(process.name, message, "./labhub up")
         else:
             yield Check(process.name, "is not running")
-    if not proxy.identity():
-        wanted = settings.hub
-        check_port(Claim(wanted.bind, wanted.port, "hub.port", "the hub's address"))
-        check_port(Claim("127.0.0.1", wanted.proxy_api_port, "hub.proxy_api_port", "the proxy"))
-        yield Check("ports", f"{wanted.port} and {wanted.proxy_api_port} are free")
-    elif hub.identity():
+    if claims := _claims(settings, state, hub=hub, proxy=proxy):
+        for claim in claims:
+            check_port(claim)
+        yield Check("ports", f"free: {', '.join(str(claim.port) for claim in claims)}")
+    if proxy.identity() and hub.identity():
         if version := HubAPI(settings).version():
             yield Check("answer", f"JupyterHub {version} answers at {settings.hub.url}")
         else:
             message = "the hub runs and does not answer"
             yield Check("answer", message, f"read {hub.log_file}; ./labhub down; ./labhub up")
+
+
+def _claims(settings: Settings, state: State, *, hub: Process, proxy: Process) -> list[Claim]:
+    """Return the ports that the next start would take."""
+    wanted, claims = settings.hub, []
+    if not proxy.identity():
+        claims += [
+            Claim(wanted.bind, wanted.port, "hub.port", "the hub's address"),
+            Claim("127.0.0.1", wanted.proxy_api_port, "hub.proxy_api_port", "the proxy's own API"),
+        ]
+    if not hub.identity() and (gateway := _gateway(settings, state)):
+        claims.append(
+            Claim(gateway, wanted.hub_port, "hub.hub_port", "where servers reach the hub")
+        )
+    return claims
+
+
+def _gateway(settings: Settings, state: State) -> str:
+    """Return the address where servers reach the hub; empty before the first start made it."""
+    if not (state.folder / "hub-id").exists():  # to ask for the id would make one
+        return ""
+    try:
+        with connect(settings.engine, 5) as client:
+            found = client.inspect_network(network(state.hub_id))
+    except (EngineAway, docker.errors.NotFound):
+        return ""
+    return str(found["IPAM"]["Config"][0]["Gateway"])
+
+
+def _check_hook(hooks: Hooks, path: Path, is_required: bool) -> Check:
+    trust = _load_trust()
+    admin = trust.Admin(hooks.admin_uid, hooks.admin_gid)
+    looked_at = hooks.folder
+    try:
+        admin.check(str(looked_at), looked_at.lstat())
+        looked_at, found = path, path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            return Check("hooks", f"{path} is a link or no file", "put the file itself there")
+        admin.check(str(path), found)
+    except FileNotFoundError:
+        if is_required:
+            return Check("hooks", f"{path} is required and missing", f"put it there: {path}")
+        return Check("hooks", f"no {path.name}")
+    except trust.Refused as refusal:
+        message, _, advice = str(refusal).partition(": run ")
+        command = advice.removesuffix(" on it") or f"chown {hooks.admin_uid}:{hooks.admin_gid}"
+        return Check("hooks", message, f"{command} {looked_at}")
+    return Check("hooks", str(path))
 
 
 def _state_paths(folder: Path) -> Iterator[Path]:

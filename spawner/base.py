@@ -134,10 +134,12 @@ class StartSequence(Spawner):
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Yield the events of the start under way; called for each page that watches it."""
-        sent = 0
+        watched, sent = self.progress_of_start, 0
         while True:
-            told, events = self._told, self.progress_of_start.events
-            for event in events[sent:]:
+            told = self._told
+            if watched is not self.progress_of_start:  # who came early saw the start before
+                watched, sent = self.progress_of_start, 0
+            for event in watched.events[sent:]:
                 yield event
                 sent += 1
             await told.wait()

@@ -47,6 +47,17 @@ def open_notebook(page: Page, server_url: str) -> None:
     page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
 
 
+def access_server(page: Page, name: str) -> None:
+    """Open somebody's server from the admin page; return when JupyterLab is there."""
+    row = page.get_by_test_id(f"user-row-{name}")
+    with page.expect_navigation():
+        row.get_by_role("link", name="Access Server").click()
+    if "oauth2/authorize" in page.url:
+        page.get_by_role("button", name="Authorize").click()
+    page.wait_for_url(f"**/user/{name}/lab**")
+    page.locator("#jp-main-dock-panel").wait_for()
+
+
 def test_student_works_stops_and_goes_on(page: Page, hub: RunningHub) -> None:
     """A student signs in, watches the stages, computes, saves, restarts and finds the file."""
     seen: list[str] = []
@@ -86,19 +97,20 @@ def test_admin_helps_a_student(page: Page, second_page: Page, hub: RunningHub) -
     row = page.get_by_test_id(f"user-row-{student}")
     row.get_by_role("button", name="Start Server").click()
     row.get_by_role("button", name="Stop Server").wait_for()
-    with page.expect_navigation():
-        row.get_by_role("link", name="Access Server").click()
-    if "oauth2/authorize" in page.url:
-        page.get_by_role("button", name="Authorize").click()
-    page.wait_for_url(f"**/user/{student}/lab**")
+    access_server(page, student)
     page.goto(f"{hub.url}hub/admin")
     row.get_by_role("button", name="Stop Server").click()
     row.get_by_role("button", name="Start Server").wait_for()
 
 
 def test_ta_sees_the_class_only(page: Page, hub: RunningHub) -> None:
-    """The TA opens the admin page and sees the students, nobody else."""
-    student, admin = (hub.sign_in(role).name for role in ("student", "admin"))
-    sign_in(page, hub, "ta", "%2Fhub%2Fadmin")
-    page.get_by_test_id(f"user-row-{student}").wait_for()
-    expect(page.get_by_test_id(f"user-row-{admin}")).to_have_count(0)
+    """The TA sees the students on the admin page, nobody else, and opens a student's server."""
+    student, admin = hub.sign_in("student"), hub.sign_in("admin")
+    assert student.start_server()[-1].get("ready")
+    try:
+        sign_in(page, hub, "ta", "%2Fhub%2Fadmin")
+        page.get_by_test_id(f"user-row-{student.name}").wait_for()
+        expect(page.get_by_test_id(f"user-row-{admin.name}")).to_have_count(0)
+        access_server(page, student.name)
+    finally:
+        student.stop_server()

@@ -54,8 +54,7 @@ async def test_twenty_starts_cause_one_question_and_one_pull(
 ) -> None:
     """Twenty who start at once get the new image by one pull, and each sees its percent; the
     twenty-first is served by the same answer."""
-    fill = "busybox dd if=/dev/urandom of=/blob bs=1024 count=4096"
-    pushed = push_variant(engine, stub_image, name, "one", fill=fill)
+    pushed = push_variant(engine, stub_image, name, "one", extra_bytes=4_000_000)
     before = len(asked(registry))
     followed = channels()
     told: list[list[str]] = [[] for _ in range(20)]

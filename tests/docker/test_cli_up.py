@@ -20,7 +20,9 @@ import requests
 
 from cli import PROJECT_FOLDER
 from cli.processes import Process
+from spawner.engine import ensure_network
 from tests.support.hub import RunningHub
+from tests.support.servers import container_of
 
 RUN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from cli.__main__ import main; main()"
 
@@ -166,11 +168,16 @@ def test_lost_proxy_is_started_again_and_knows_the_routes(commands: Commands) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_foreground_ends_with_ctrl_c_and_stops_hub_and_proxy(
-    commands: Commands, number: signal.Signals
+def test_foreground_ends_with_ctrl_c_and_servers_go_on(
+    commands: Commands, engine: docker.APIClient, number: signal.Signals
 ) -> None:
+    """Hub and proxy stop, a server runs on, and the next `up` takes up the very same one."""
+    hub = commands.hub
     with commands.foreground() as running:
         commands.wait_until_ready()
+        student = hub.sign_in("student")
+        assert student.start_server()[-1].get("ready")
+        before = container_of(hub, engine, student.name)
         pids = commands.pid("hub"), commands.pid("proxy")
         wait_for_line(running, "Ctrl-C stops")
         running.send_signal(number)
@@ -178,6 +185,20 @@ def test_foreground_ends_with_ctrl_c_and_stops_hub_and_proxy(
     assert running.returncode == 0
     assert "running servers go on" in output
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    between = container_of(hub, engine, student.name)
+    assert before
+    assert between
+    assert (between["Id"], between["State"]["Running"]) == (before["Id"], True)
+
+    assert commands.run("up", "--detach").returncode == 0
+    (server,) = commands.status()["servers"]
+    assert (server["user"], server["ready"]) == (student.name, True)
+    after = container_of(hub, engine, student.name)
+    assert after
+    assert after["Id"] == before["Id"]
+    assert student.get(f"user/{student.name}/lab").status_code == 200
+    student.stop_server()
+    assert container_of(hub, engine, student.name) is None
 
 
 def test_hub_that_dies_in_the_foreground_is_reported_with_its_last_lines(
@@ -213,6 +234,19 @@ def test_port_of_another_program_is_named_and_nothing_stays_running(commands: Co
     assert "hub.port" in run.stderr
     found = commands.status()
     assert (found["hub"]["running"], found["proxy"]["running"]) == (False, False)
+
+
+def test_doctor_names_who_has_the_port_of_a_hub_that_is_down(
+    commands: Commands, engine: docker.APIClient
+) -> None:
+    """The hub's own port is looked at where servers reach it, once the network is there."""
+    wanted = commands.hub.settings.hub
+    gateway = ensure_network(engine, commands.hub.state.hub_id)
+    with socket.create_server((gateway, wanted.hub_port)):
+        found = json.loads(commands.run("doctor", "--json").stdout)
+    (check,) = [check for check in found["checks"] if check["name"] == "ports"]
+    assert f"process {os.getpid()}" in check["message"]
+    assert "hub.hub_port" in check["fix"]
 
 
 def test_hub_that_cannot_start_is_told_with_its_log_and_the_proxy_is_stopped(

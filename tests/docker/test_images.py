@@ -29,7 +29,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry
 @pytest.fixture(scope="module")
 def deploy(engine: docker.APIClient, registry: LocalRegistry) -> Iterator[str]:
     name = f"{registry.host}/course/notebook:deploy"
-    push_variant(engine, LOCAL_IMAGE, name, "one")
+    push_variant(engine, LOCAL_IMAGE, name, "one", extra_bytes=4_000_000)
     yield name
     for image in engine.images(f"{registry.host}/course/notebook"):
         engine.remove_image(image["Id"], force=True, noprune=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import docker
 import pytest
 
 from hub_config.people import People
+from spawner.docker import CHAIN_CAPABILITIES
+from spawner.naming import network
 from tests.docker.conftest import HubMaker
 from tests.support.hub import RunningHub, Visitor
 from tests.support.servers import container_of, run_in
@@ -91,6 +94,12 @@ def test_server_is_confined(hub: RunningHub, student: Visitor, engine: docker.AP
     assert (config["AutoRemove"], config["PidsLimit"]) == (False, 1024)
     assert config["Memory"] == config["MemorySwap"] == 2 * 2**30
     assert config["RestartPolicy"]["Name"] == "no"
+    assert config["CpuQuota"] / config["CpuPeriod"] == 2
+    assert config["Ulimits"] == [{"Name": "nofile", "Soft": 16384, "Hard": 16384}]
+    assert config["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "1"}
+    assert config["CapDrop"] == ["ALL"]
+    added = {name.removeprefix("CAP_") for name in config["CapAdd"]}  # as newer engines write it
+    assert added == set(CHAIN_CAPABILITIES)
     labels = {key for key in found["Config"]["Labels"] if key.startswith("org.labhub.")}
     own = {"org.labhub.hub", "org.labhub.kind"}
     assert labels - own <= set(engine.inspect_image(found["Image"])["Config"]["Labels"])
@@ -223,3 +232,31 @@ def test_missing_share_folder_is_said_in_words(hub: RunningHub, student: Visitor
         shutil.move(kept, folder)
     assert hub.state.servers_folder.is_dir()
     assert list(hub.state.servers_folder.iterdir()) == []
+
+
+def test_servers_cannot_reach_each_other(
+    hub: RunningHub, student: Visitor, engine: docker.APIClient
+) -> None:
+    """From a server nobody else's port is reached, while the hub's API at the gateway answers."""
+    ta = hub.sign_in("ta")
+    assert ta.start_server()[-1].get("ready")
+    try:
+        assert student.start_server()[-1].get("ready")
+        found = [container_of(hub, engine, visitor.name) for visitor in (student, ta)]
+        name = network(hub.state.hub_id)
+        own, other = (each["NetworkSettings"]["Networks"][name] for each in found if each)
+        with socket.create_connection((other["IPAddress"], 8888), 5):
+            pass  # it listens, so it is the network that keeps others away
+
+        def reached(host: str, port: int) -> bool:
+            knock = f"timeout 3 bash -c '< /dev/tcp/{host}/{port}' 2> /dev/null"
+            script = f"{knock} && echo reached || echo away"
+            return run_in(hub, engine, student.name, script) == "reached\n"
+
+        assert reached(own["IPAddress"], 8888)
+        assert not reached(other["IPAddress"], 8888)
+        url = f"http://{own['Gateway']}:{hub.settings.hub.hub_port}/hub/api/"
+        ask = f"import urllib.request as r; print(r.urlopen('{url}', timeout=5).status)"
+        assert run_in(hub, engine, student.name, f'python3 -c "{ask}"') == "200\n"
+    finally:
+        ta.stop_server()

@@ -47,7 +47,6 @@ class RunningHub:
     Args:
         folder: Holds hub.toml and the data folder.
         toml: More of hub.toml, beside the `[hub]` table that is made here.
-        environment: More environment for the settings.
     """
 
     def __init__(self, folder: Path, toml: str = "") -> None:
@@ -79,7 +78,11 @@ class RunningHub:
         stop([Process("hub", self.state)])
 
     def stop(self) -> None:
-        """Stop all, and remove what this hub made on the engine and mounted."""
+        """Stop all, and remove what this hub made on the engine and mounted.
+
+        Raises:
+            AssertionError: a trait was misspelt, which traitlets only logs.
+        """
         stop([Process("hub", self.state), Process("proxy", self.state)])
         client = docker.APIClient(version="auto")
         mine = {"label": f"{LABEL_HUB}={self.state.hub_id}"}
@@ -93,6 +96,9 @@ class RunningHub:
         subprocess.run(
             ["umount", str(self.settings.hub.runtime_folder)], check=False, capture_output=True
         )
+        if Process("hub", self.state).log_file.exists():  # not where it was never started
+            unknown = [line for line in self.log().splitlines() if "not recognized by" in line]
+            assert unknown == []
 
     def log(self) -> str:
         """Return the hub's log."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -79,7 +82,7 @@ def push_variant(
     version: str,
     auth: dict[str, Any] | None = None,
     *,
-    fill: str = "",
+    extra_bytes: int = 0,
 ) -> str:
     """Push `base` with one more environment variable; return the image's id.
 
@@ -91,14 +94,13 @@ def push_variant(
         name: Repository and tag to push to.
         version: Value of LABHUB_TEST_VERSION in the image.
         auth: Credentials of the registry.
-        fill: A shell command whose work becomes a layer of its own.
+        extra_bytes: Size of a layer that nobody has yet, so that there is something to download.
     """
-    made = client.create_container(base, command=["/bin/sh", "-c", fill] if fill else None)
+    made = client.create_container(base)
     repository, _, tag = name.rpartition(":")
     try:
-        if fill:
-            client.start(made["Id"])
-            assert client.wait(made["Id"])["StatusCode"] == 0
+        if extra_bytes:
+            assert client.put_archive(made["Id"], "/", _archive(extra_bytes))
         image = client.commit(
             made["Id"], repository, tag, changes=[f"ENV LABHUB_TEST_VERSION={version}"]
         )
@@ -108,3 +110,13 @@ def push_variant(
         assert "error" not in event, event
     client.remove_image(name, noprune=True)
     return str(image["Id"])
+
+
+def _archive(size: int) -> bytes:
+    """Return a tar archive of one file of random bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("extra-bytes")
+        entry.size = size
+        archive.addfile(entry, io.BytesIO(os.urandom(size)))
+    return buffer.getvalue()

@@ -13,7 +13,9 @@ from rich.console import Console
 from cli.checks import Check
 from cli.hub_checks import (
     check_homes,
+    check_hook_logs,
     check_hooks,
+    check_processes,
     check_runtime,
     check_shares,
     check_state,
@@ -23,6 +25,7 @@ from cli.machine_checks import check_engine
 from cli.steps import Steps
 from hub_config.settings import Hooks, Settings
 from hub_config.state import State
+from tests.support.hub import free_ports
 
 ENGINE = {
     "ServerVersion": "20.10.24+dfsg1",
@@ -106,12 +109,51 @@ class TestHooks:
         found = problems(list(check_hooks(settings)))
         assert found["hooks"].fix
 
+    @pytest.mark.parametrize("name", [".", "as-root.sh"])
+    def test_fix_is_a_command_for_the_very_path(self, settings: Settings, name: str) -> None:
+        path = settings.hooks.folder / name
+        path.chmod(0o757)
+        assert problems(list(check_hooks(settings)))["hooks"].fix == f"chmod o-w {path}"
+
     def test_missing_hook_is_a_problem_only_where_it_is_required(self, settings: Settings) -> None:
         (settings.hooks.folder / "as-user.sh").unlink()
         assert problems(list(check_hooks(settings))) == {}
         hooks = settings.hooks.model_copy(update={"as_user": "required"})
         found = problems(list(check_hooks(settings.model_copy(update={"hooks": hooks}))))
         assert "as-user.sh is required" in found["hooks"].message
+
+
+def test_hook_logs_need_a_folder_and_no_link(tmp_path: Path) -> None:
+    """Before the first start it may be missing; a link there is not followed."""
+    logs = tmp_path / "data" / "admin" / "logs"
+    found = {"hub": {"data_folder": str(tmp_path / "data")}, "hooks": {"log_folder": str(logs)}}
+    settings = Settings.model_validate(found)
+
+    def fix() -> str:
+        return "".join(check.fix for check in check_hook_logs(settings))
+
+    assert fix() == ""
+    logs.parent.mkdir(parents=True)
+    assert "./labhub up" in fix()
+    logs.symlink_to(tmp_path)
+    assert fix().startswith(f"mv {logs} ")
+    logs.unlink()
+    logs.write_text("")
+    assert fix().startswith(f"mv {logs} ")
+    logs.unlink()
+    logs.mkdir()
+    assert fix() == ""
+
+
+def test_ports_of_a_hub_that_was_never_started(tmp_path: Path) -> None:
+    """Without a network there is no gateway: its port is not judged, and nothing is made."""
+    port, hub_port, proxy_api = free_ports(3)
+    folder = tmp_path / "data"
+    hub = {"port": port, "hub_port": hub_port, "proxy_api_port": proxy_api}
+    settings = Settings.model_validate({"hub": hub | {"data_folder": str(folder)}})
+    checks = {check.name: check for check in check_processes(settings, State(folder))}
+    assert checks["ports"].message == f"free: {port}, {proxy_api}"
+    assert not folder.exists()
 
 
 def test_homes_without_their_file_system_are_a_problem(tmp_path: Path) -> None:
