@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -49,20 +50,19 @@ def make_hub(
     engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HubMaker]:
     """Start hubs with the given settings; all are removed after the module."""
-    hubs: list[RunningHub] = []
+    stack = contextlib.ExitStack()  # each is removed, also when removing another one fails
 
     def make(toml: str = "", prepare: Callable[[Path], None] | None = None) -> RunningHub:
         folder = tmp_path_factory.mktemp("hub")
         if prepare:
             prepare(folder)
         hub = RunningHub(folder, toml)
-        hubs.append(hub)
+        stack.callback(hub.stop)
         hub.start()
         return hub
 
-    yield make
-    for hub in hubs:
-        hub.stop()
+    with stack:
+        yield make
 
 
 @pytest.hookimpl(wrapper=True)
