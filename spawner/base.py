@@ -315,7 +315,7 @@ class StartSequence(Spawner):
                 problems = await asyncio.to_thread(keep_hook_logs, source, hooks, person.slug)
         except (TimeoutError, OSError) as error:
             self.log.error("The hooks' logs of %s are lost: %r", person.name, error)
-            problems = ["The start scripts' logs could not be kept."]
+            problems = ["The hooks' logs could not be kept."]
         for problem in problems:
             self.progress_of_start.tell("hooks", "warning", problem, 1)
 

@@ -115,8 +115,8 @@ def of_engine(error: Exception, missing_folder: bool = False) -> Diagnosis:
 def of_image_without_chain(image: str) -> Diagnosis:
     """Return the diagnosis of an image that cannot run a hook which is required."""
     return Diagnosis(
-        "The environment of this profile cannot run the start scripts that this hub requires, so "
-        "it is not started. Choose another profile, or tell {contact}.",
+        "The environment of this profile cannot run the hooks that this hub requires, so it is "
+        "not started. Choose another profile, or tell {contact}.",
         f"{image} has no start chain, but hooks.as_root or hooks.as_user is required: build it on "
         "labhub/notebook or on docker-stacks",
         "image_without_chain",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -58,16 +59,20 @@ def hub() -> Iterator[RunningHub]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A browser that knows nobody yet."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(60_000)
-    page = context.new_page()
-    yield page
-    context.close()
+    with fresh_page(browser) as page:
+        yield page
 
 
 @pytest.fixture
 def second_page(browser: Browser) -> Iterator[Page]:
     """Somebody else's browser."""
+    with fresh_page(browser) as page:
+        yield page
+
+
+@contextmanager
+def fresh_page(browser: Browser) -> Iterator[Page]:
+    """Open a page with cookies and storage of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(60_000)
     yield context.new_page()
