@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from cli.bench import bench
 from cli.check_config import check_config
 from cli.doctor import doctor
 from cli.down import down
@@ -34,6 +35,7 @@ app.command()(status)
 app.command()(doctor)
 app.command("check-config")(check_config)
 app.add_typer(images, name="images")
+app.command()(bench)
 app.command(context_settings=PASS_ON)(test)
 
 

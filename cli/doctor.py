@@ -15,6 +15,7 @@ from cli.checks import Check, run_checks
 from cli.engine_process import describe_engine
 from cli.machine import Machine
 from cli.options import ConfigOption, JsonOption
+from cli.standby_checks import check_standbys
 from hub_config.loading import SettingsError, load_settings
 from hub_config.settings import Settings
 from hub_config.state import State
@@ -62,6 +63,7 @@ def examine(config: Path | None) -> Iterator[Check]:
             ("homes", lambda: hub_checks.check_homes(settings)),
             ("shares", lambda: hub_checks.check_shares(settings)),
             ("runtime", lambda: hub_checks.check_runtime(settings)),
+            ("standbys", lambda: check_standbys(settings, info)),
             ("hooks", lambda: hub_checks.check_hooks(settings)),
             ("hook logs", lambda: hub_checks.check_hook_logs(settings)),
             ("ports", lambda: hub_checks.check_processes(settings, state)),

@@ -116,7 +116,7 @@ def install_test_lock(steps: Steps, lock: Path = TEST_LOCK) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input"]
-    command += ["--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
+    command += ["--disable-pip-version-check", "--require-hashes", "--no-deps", "-r", str(lock)]
     with steps.step("Installing what the tests need", long=True) as step:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

@@ -5,10 +5,12 @@ The only code that writes to `c`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from spawner.shared import Shared
 TEMPLATES = Path(__file__).parent / "templates"
 ENGINE_WAIT_S = 60
 _log = logging.getLogger("labhub")
+_background: set[asyncio.Task[None]] = set()
 
 
 def configure(c: Any, settings: Settings) -> None:
@@ -109,6 +112,9 @@ def spawner(c: Any, settings: Settings, state: State) -> None:
     make_log_folder(settings.hooks)
     LabhubDockerSpawner.shared = shared
     c.JupyterHub.spawner_class = LabhubDockerSpawner
+    # whoever comes when many start waits in our queue; JupyterHub would answer 429
+    c.JupyterHub.concurrent_spawn_limit = 0
+    keep_in_background(shared.standbys.keep())
     c.DockerSpawner.network_name = network(state.hub_id)
     c.DockerSpawner.remove = True
     # our own deadline comes first, and in words
@@ -119,6 +125,14 @@ def spawner(c: Any, settings: Settings, state: State) -> None:
     c.Spawner.progress_ready_hook = add_notices
     c.Spawner.options_from_form = profiles.options_from_form
     c.Spawner.apply_user_options = apply_user_options
+
+
+def keep_in_background(job: Coroutine[Any, Any, None]) -> None:
+    """Run a job as long as the hub runs; JupyterHub cancels it when it ends, and waits for it.
+
+    The hub reads its configuration within its own event loop.
+    """
+    _background.add(asyncio.get_running_loop().create_task(job))
 
 
 def make_log_folder(hooks: Hooks) -> None:

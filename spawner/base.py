@@ -1,38 +1,31 @@
-"""The sequence of a start, and its progress: what every engine's spawner shares.
+"""What JupyterHub calls: start, stop, poll and progress of one server, for every engine.
 
-A start goes through home, image, container, hooks and server; each stage is told to the page, each
-wait has a deadline, and each failure ends in a diagnosis. Whatever becomes of a start, its
-container is removed (after its log was kept) and its record forgotten.
+The stages of a start are in `start.py`; each is told to the page, each wait has a deadline, and
+each failure ends in a diagnosis. Whatever becomes of a start, its container is removed (after its
+log was kept) and its record forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any, ClassVar
 
-from docker.types import Mount
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import default
 
 from hub_config.people import Person
 from hub_config.settings import Profile
 from spawner import diagnosis, profiles
-from spawner.chain import chain_mounts
-from spawner.channels import Image, ImageMissing
+from spawner.channels import ImageMissing
 from spawner.diagnosis import Diagnosis, StartFailed
 from spawner.engine import EngineError
-from spawner.homes import HomeError, prepare_home
-from spawner.hooks import HookReport, keep_hook_logs
+from spawner.homes import HomeError
 from spawner.naming import ServerNames, server_names
 from spawner.progress import Progress
-from spawner.records import REPORT, Record
 from spawner.shared import Shared
-from spawner.shares import share_mount, visible_shares
-from spawner.waiting import ServerWait
-
-LOG_TIMEOUT_S = 10
+from spawner.start import Owner, ServerStart
 
 
 class StartSequence(Spawner):
@@ -45,7 +38,7 @@ class StartSequence(Spawner):
         self._told = asyncio.Event()
         self.progress_of_start = Progress(self._tell_watchers)
         self.notices: list[str] = []
-        self.mounts_used: list[Mount] = []
+        self.under_way: ServerStart | None = None
         try:
             self.oauth_client_id = self.names.oauth_client
         except StartFailed:  # `--` is in no slug, so this is never somebody else's id
@@ -99,6 +92,23 @@ class StartSequence(Spawner):
 
     # --- called by JupyterHub -------------------------------------------------------------------
 
+    async def run_pre_spawn_hook(self) -> None:
+        """Do what may take long, and wait for a turn; called before each start.
+
+        JupyterHub's `start_timeout` does not run yet: each part has a deadline of its own.
+
+        Raises:
+            SpawnException: the server cannot be started; its message is for the person.
+        """
+        self.progress_of_start = Progress(self._tell_watchers)
+        async with self._explaining():
+            owner = Owner(self.person, self.names, self.name, self.groups)
+            self.object_name = owner.names.container  # an earlier start may have met nobody known
+            profile = self.choose(self.user_options)
+            await self._clean_up()
+            self.under_way = ServerStart(self.shared, owner, profile, self.progress_of_start)
+            await self.under_way.prepare()
+
     async def start(self) -> tuple[str, int]:
         """Start the server; called once per start, within `start_timeout`.
 
@@ -108,11 +118,35 @@ class StartSequence(Spawner):
         Raises:
             SpawnException: it cannot be started; its message is for the person.
         """
-        self.progress_of_start = Progress(self._tell_watchers)
         limit_s = self.shared.settings.start.timeout_s
+        under_way = self.under_way
+        if under_way is None:
+            raise RuntimeError("run_pre_spawn_hook comes before start")
         try:
-            async with asyncio.timeout(limit_s):
-                return await self._start()
+            async with self._explaining(limit_s), asyncio.timeout(limit_s):
+                self.set_limits(under_way.profile, under_way.image)
+                container = await under_way.make(self.get_env(), self.api_token)
+                self.object_id = container.id
+                await under_way.wait(container, self.port)
+        finally:
+            self._leave_queue()
+        self.notices = list(self.progress_of_start.notices)
+        return container.ip, self.port
+
+    def _leave_queue(self) -> None:
+        if self.under_way and self.under_way.place:
+            self.under_way.place.leave()
+        self.under_way = None
+
+    @contextlib.asynccontextmanager
+    async def _explaining(self, limit_s: int = 0) -> AsyncIterator[None]:
+        """Turn whatever goes wrong into words for the person and words for the log.
+
+        Args:
+            limit_s: The deadline within, for its words.
+        """
+        try:
+            yield
         except (StartFailed, HomeError, ImageMissing, EngineError) as error:
             raise self._explained(_diagnosis(error)) from error
         except TimeoutError as error:
@@ -172,7 +206,7 @@ class StartSequence(Spawner):
 
     async def stop(self, now: bool = False) -> None:
         """Stop the server, with time for it to end by itself; called once per stop."""
-        await self.stop_object()
+        await self.shared.engine.find("stop", self.object_id)
         await self._clean_up()
 
     async def run_post_stop_hook(self) -> None:
@@ -206,130 +240,18 @@ class StartSequence(Spawner):
         super().clear_state()
         self.object_id, self.notices = "", []
 
-    # --- the stages -----------------------------------------------------------------------------
-
-    async def _start(self) -> tuple[str, int]:
-        person, names = self.person, self.names
-        self.object_name = names.container  # an earlier start may have met a person unknown then
-        profile = self.choose(self.user_options)
-        await self._clean_up()
-        by_helper = self.shared.settings.home.kind != "directory"
-        # a home on this host is checked before a pull is begun; the other kinds need the image
-        home = None if by_helper else await self._prepare_home(person, "")
-        image = await self._image(profile)
-        home = home or await self._prepare_home(person, image.id)
-        await self._make_container(names, person, profile, image, home)
-        return await self._wait_for_server(profile)
-
-    async def _image(self, profile: Profile) -> Image:
-        tell, settings = self.progress_of_start.tell, self.shared.settings
-        tell("image", "running", "Looking for the newest environment.")
-        image = await self.shared.channels.image_for_start(
-            profile.image,
-            lambda share, message: tell("image", "running", message, share),
-        )
-        required = "required" in (settings.hooks.as_root, settings.hooks.as_user)
-        if image.chain == "none" and required:
-            raise StartFailed(diagnosis.of_image_without_chain(profile.image))
-        if image.notice:
-            tell("image", "warning", image.notice, 1)
-        else:
-            tell("image", "done", "The environment is up to date.")
-        return image
-
-    async def _prepare_home(self, person: Person, image_id: str) -> Mount:
-        tell = self.progress_of_start.tell
-        tell("home", "running", "Opening your home.")
-        settings = self.shared.settings
-        mount, notice = await prepare_home(self.shared.engine, settings.home, person, image_id)
-        tell("home", "warning" if notice else "done", notice or "Your home is ready.", 1)
-        return mount
-
-    async def _make_container(
-        self,
-        names: ServerNames,
-        person: Person,
-        profile: Profile,
-        image: Image,
-        home: Mount,
-    ) -> None:
-        """Write the record, then make and start the container."""
-        self.progress_of_start.tell("container", "running", "Making your server.")
-        records = self.shared.records
-        runtime = await asyncio.to_thread(records.open_runtime, names.server_id)
-        own = chain_mounts(self.shared.settings.hooks, str(runtime), image.chain)
-        self.mounts_used = [home, *own, *self._share_mounts()]
-        record = Record(
-            server_id=names.server_id,
-            identity=person.identity,
-            user=person.name,
-            server_name=self.name,
-            container=names.container,
-            image_id=image.id,
-            digest=image.digest,
-            profile=profile.name,
-            mounts=[dict(mount) for mount in self.mounts_used],
-            token=self.api_token,
-        )
-        await asyncio.to_thread(records.write, record)
-        self.apply_limits(profile, image)
-        made = await self.create_object()
-        self.object_id = made[self.object_id_key]
-        await asyncio.to_thread(records.write, replace(record, container_id=self.object_id))
-        await self.start_object()
-        self.progress_of_start.tell("container", "done", "Your server is made.")
-
-    def _share_mounts(self) -> list[Mount]:
-        hub_id, groups = self.shared.state.hub_id, self.groups
-        shares = visible_shares(self.shared.settings.share, groups)
-        return [share_mount(hub_id, share, groups) for share in shares]
-
-    async def _wait_for_server(self, profile: Profile) -> tuple[str, int]:
-        """Wait until the server answers; return where.
-
-        Raises:
-            StartFailed: the container ended, or the port stayed closed.
-        """
-        settings = self.shared.settings
-        wait = ServerWait(
-            self.shared.engine,
-            self.object_id,
-            HookReport(self.shared.records.runtime(self.names.server_id) / REPORT),
-            self.progress_of_start,
-            profile.memory_gib or settings.limits.memory_gib,
-        )
-        try:
-            ip, port = await self.get_ip_and_port()
-            await wait.until_open(ip, port, settings.start.port_timeout_s)
-        finally:
-            await self._keep_hook_logs()
-        self.notices = list(self.progress_of_start.notices)
-        return ip, port
-
-    async def _keep_hook_logs(self) -> None:
-        """Move what the hooks printed to the admins' folder; what is wrong there is a notice."""
-        person, hooks = self.person, self.shared.settings.hooks
-        source = self.shared.records.runtime(self.names.server_id) / "logs"
-        try:
-            async with asyncio.timeout(LOG_TIMEOUT_S):
-                problems = await asyncio.to_thread(keep_hook_logs, source, hooks, person.slug)
-        except (TimeoutError, OSError) as error:
-            self.log.error("The hooks' logs of %s are lost: %r", person.name, error)
-            problems = ["The hooks' logs could not be kept."]
-        for problem in problems:
-            self.progress_of_start.tell("hooks", "warning", problem, 1)
-
     async def _clean_up(self) -> None:
-        """Keep the log of this server's container, remove it, forget its record."""
+        """Remove this server's container, after its log was kept, and forget its record."""
+        self._leave_queue()
         if not self.object_name:
             return
-        engine = self.shared.engine
-        found = await engine.find("inspect_container", self.object_name)
-        if found:
-            self.object_id = found["Id"]
-            await self.remove_object()
+        records, server_id = self.shared.records, self.names.server_id
+        record = records.read(server_id)
+        if record and record.container_id:  # a standby has its name only at the end of its claim
+            await self.shared.containers.remove(record.container_id)
+        await self.shared.containers.remove(self.object_name)
         self.object_id = ""
-        await asyncio.to_thread(self.shared.records.forget, self.names.server_id)
+        await asyncio.to_thread(records.forget, server_id)
 
 
 def _diagnosis(error: Exception) -> Diagnosis:

@@ -40,12 +40,14 @@ class Image:
         digest: Its digest in the registry; empty for an image that was built on this host.
         chain: The start chain that it runs: `labhub` (label org.labhub.image), `docker-stacks`, or
             `none`; such an image is started as the person, without hooks.
+        waits: Whether its start chain can wait for an owner (label org.labhub.waiter).
         notice: A sentence for the page when the image may not be the newest; else empty.
     """
 
     id: str
     digest: str
     chain: Chain
+    waits: bool = False
     notice: str = ""
 
 
@@ -110,6 +112,15 @@ class Channels:
             return _image(local, reference, NOT_NEWEST)
         return _image(await self._engine.call("inspect_image", name), reference)
 
+    async def local_image(self, name: str) -> Image | None:
+        """Return the image behind a name on this host, without a question to any registry.
+
+        Raises:
+            EngineError: the engine could not be asked.
+        """
+        local = await self._engine.find("inspect_image", name)
+        return _image(local, Reference.parse(name)) if local else None
+
     async def _digest(self, reference: Reference) -> str:
         """Return the digest behind a tag; one question for all who ask within `shared_s`."""
         key = f"{reference.repository}:{reference.tag}"
@@ -162,7 +173,18 @@ def _digests(local: dict[str, Any], reference: Reference) -> set[str]:
 
 def _image(local: dict[str, Any], reference: Reference, notice: str = "") -> Image:
     digest = min(_digests(local, reference), default="")
-    return Image(local["Id"], digest, chain_of(local.get("Config") or {}), notice)
+    config = local.get("Config") or {}
+    return Image(local["Id"], digest, chain_of(config), can_wait(config), notice)
+
+
+def can_wait(config: dict[str, Any]) -> bool:
+    """Tell whether containers of an image can wait for an owner, by the `Config` of its inspection.
+
+    An image that was built on ours and has an entry point of its own cannot.
+    """
+    waiter = (config.get("Labels") or {}).get("org.labhub.waiter")
+    entry_point = config.get("Entrypoint") or [""]
+    return waiter == "1" and str(entry_point[-1]).endswith("/startup_scripts/start.sh")
 
 
 def chain_of(config: dict[str, Any]) -> Chain:

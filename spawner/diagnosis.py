@@ -71,6 +71,25 @@ def of_closed_port(seconds: int) -> Diagnosis:
     )
 
 
+def of_long_queue(seconds: int) -> Diagnosis:
+    """Return the diagnosis of a person whose turn to start did not come in time."""
+    return Diagnosis(
+        f"So many servers start just now that yours had no turn within {seconds} seconds. Try "
+        "again in a few minutes.",
+        f"no place in the queue for {seconds} s: start.concurrent_starts or the host is too small",
+        "queue_too_long",
+    )
+
+
+def of_refused_claim(error: str) -> Diagnosis:
+    """Return the diagnosis of a new container that would not be claimed."""
+    return Diagnosis(
+        "Your server could not be prepared. Try again; if it happens again, tell {contact}.",
+        f"the new container was not claimed: {error}",
+        "claim_refused",
+    )
+
+
 def of_passed_deadline(stage: str, seconds: int) -> Diagnosis:
     """Return the diagnosis of a start that took too long.
 

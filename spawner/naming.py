@@ -50,6 +50,11 @@ def server_names(hub_id: str, person: Person, server_name: str = "") -> ServerNa
     )
 
 
+def standby_name(hub_id: str, standby_id: str) -> str:
+    """Return the container's name of a server without an owner; no server has a `_` in its name."""
+    return f"labhub-{hub_id}_{standby_id}"
+
+
 def home_path(person: Person) -> str:
     """Return where a person's home is mounted inside the container."""
     return f"/home/{person.slug}"
@@ -75,6 +80,6 @@ def labels(hub_id: str, kind: str) -> dict[str, str]:
 
     Args:
         hub_id: 8 hex digits.
-        kind: `server`, `helper`, `home`, `share` or `network`.
+        kind: `server`, `standby`, `helper`, `home`, `share` or `network`.
     """
     return {LABEL_HUB: hub_id, LABEL_KIND: kind}

@@ -12,8 +12,9 @@ from typing import Any
 
 STAGES: dict[str, tuple[int, int]] = {
     "home": (2, 10),
-    "image": (10, 50),
-    "container": (50, 60),
+    "image": (10, 45),
+    "queue": (45, 52),
+    "container": (52, 60),
     "hooks": (60, 80),
     "server": (80, 98),
 }

@@ -3,7 +3,7 @@
 The record (`data/servers/ID.json`, 0600) is written before the container gets a home, so that a
 container can always be led back to its owner, whatever became of the database. The runtime
 directory lies on a tmpfs of the host, 0700, and is `/run/labhub` inside the container: through it
-the start chain's report comes out.
+the environment goes in and the start chain's report comes out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,33 @@ class Records:
         for name in MOUNT_POINTS:
             (path / name).mkdir(mode=0o700)
         return path
+
+    def take_over(self, standby_id: str, record: Record) -> None:
+        """Make a standby somebody's: its record is written, its runtime directory becomes theirs.
+
+        Raises:
+            OSError: one of the two failed.
+        """
+        self.write(record)
+        self.close_runtime(record.server_id)
+        self.runtime(standby_id).rename(self.runtime(record.server_id))
+
+    def all(self) -> Iterator[Record]:
+        """Return all records.
+
+        Raises:
+            ValueError: one cannot be read.
+        """
+        for path in self._folder.glob("*.json"):
+            record = self.read(path.stem)
+            if record is None and path.exists():
+                raise ValueError(f"{path} cannot be read")
+            if record:
+                yield record
+
+    def runtimes(self) -> list[str]:
+        """Return the ids of all runtime directories."""
+        return [path.name for path in self._runtime.iterdir()] if self._runtime.is_dir() else []
 
     def close_runtime(self, server_id: str) -> None:
         """Remove a server's runtime directory, whatever root in the container left there.

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from hub_config.people import People
 from hub_config.settings import Settings
 from hub_config.state import State
 from spawner.channels import Channels
+from spawner.containers import Containers
 from spawner.engine import Engine
+from spawner.mounting import Mounter
+from spawner.queue import StartQueue
 from spawner.records import Records
 from spawner.registry import Registry
+from spawner.standby import Standbys
+from spawner.warming import Warming
+
+STARTS_PER_PROCESSOR = 2
 
 
 @dataclass(frozen=True)
@@ -23,17 +31,37 @@ class Shared:
     engine: Engine
     channels: Channels
     records: Records
+    containers: Containers
+    mounter: Mounter
+    queue: StartQueue
+    standbys: Standbys
 
     @classmethod
     def make(cls, settings: Settings, state: State) -> Shared:
         """Make the shared parts from the settings; touches neither engine nor registry."""
         engine = Engine(settings.engine, state.hub_id)
         registry = Registry.of(settings.registry, settings.start.digest_timeout_s)
+        channels = Channels(engine, registry, settings.start.digest_shared_s)
+        records = Records(state.servers_folder, settings.hub.runtime_folder / state.hub_id)
+        containers = Containers(engine, state.logs_folder / "servers")
+        mounter = Mounter()
+        queue = StartQueue(settings.start.concurrent_starts or default_starts())
         return cls(
             settings=settings,
             state=state,
             people=People(state.people_file, settings.start.first_uid),
             engine=engine,
-            channels=Channels(engine, registry, settings.start.digest_shared_s),
-            records=Records(state.servers_folder, settings.hub.runtime_folder / state.hub_id),
+            channels=channels,
+            records=records,
+            containers=containers,
+            mounter=mounter,
+            queue=queue,
+            standbys=Standbys(
+                settings, Warming(settings, engine, containers, records), channels, mounter, queue
+            ),
         )
+
+
+def default_starts() -> int:
+    """Return how many servers this host starts well at once."""
+    return STARTS_PER_PROCESSOR * (os.cpu_count() or 1)

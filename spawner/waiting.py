@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from spawner import diagnosis
@@ -12,7 +13,7 @@ from spawner.engine import Engine
 from spawner.hooks import HookReport
 from spawner.progress import Progress
 
-PORT_POLL_S = 0.05
+POLL_S = 0.025
 STATE_POLL_S = 0.5
 _SHARE_OF_STEP = {"running": 0.3, "done": 0.8, "skipped": 0.8, "warning": 0.8, "failed": 0.8}
 
@@ -47,18 +48,29 @@ class ServerWait:
             StartFailed: the container ended, or the port stayed closed.
             EngineError: the engine could not be asked.
         """
+        if not ip:
+            await self.fail_if_ended()
+        await self.until(lambda: _is_open(ip, port), limit_s)
+        self._tell_steps()
+        self.progress.tell("server", "done", "Your server answers.")
+
+    async def until(self, is_done: Callable[[], Awaitable[bool]], limit_s: int) -> None:
+        """Return as soon as something of the server is done; tell its steps meanwhile.
+
+        Raises:
+            StartFailed: the container ended, or the deadline passed.
+            EngineError: the engine could not be asked.
+        """
         deadline = time.monotonic() + limit_s
-        next_look = 0.0 if not ip else time.monotonic() + STATE_POLL_S
-        while not (ip and await _is_open(ip, port)):
+        next_look = time.monotonic() + STATE_POLL_S
+        while not await is_done():
             self._tell_steps()
             if time.monotonic() > deadline:
                 raise StartFailed(diagnosis.of_closed_port(limit_s))
             if time.monotonic() > next_look:
-                await self._fail_if_ended()
+                await self.fail_if_ended()
                 next_look = time.monotonic() + STATE_POLL_S
-            await asyncio.sleep(PORT_POLL_S)
-        self._tell_steps()
-        self.progress.tell("server", "done", "Your server answers.")
+            await asyncio.sleep(POLL_S)
 
     def _tell_steps(self) -> None:
         for step in self.report.read_new():
@@ -67,7 +79,8 @@ class ServerWait:
             share = 0.5 if stage == "server" else _SHARE_OF_STEP[step.state]
             self.progress.tell(stage, state, step.message, share)
 
-    async def _fail_if_ended(self) -> None:
+    async def fail_if_ended(self) -> None:
+        """Raise StartFailed, with why, when the container does not run any more."""
         found = await self.engine.find("inspect_container", self.container_id)
         state = found["State"] if found else {"Running": False, "ExitCode": None}
         if state["Running"]:

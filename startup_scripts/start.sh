@@ -1,59 +1,27 @@
-#!/bin/bash
-# Start a labhub container: prepare the account, run the hooks, drop every privilege, run the command.
+#!/bin/sh
+# The entry point of a labhub container, below tini: find a Python and hand over to start/.
 #
-# Runs as root, as the entry point below tini; README.md has the order of the steps. Started as
-# another user, it warns and runs the hooks and the command as that user.
-set -u
-scripts=$(dirname "$(readlink -f "$0")")
-hooks=/usr/local/bin
-# shellcheck source=report.sh
-. "$scripts/report.sh"
-# shellcheck source=account.sh
-. "$scripts/account.sh"
-# shellcheck source=groups.sh
-. "$scripts/groups.sh"
-# shellcheck source=home.sh
-. "$scripts/home.sh"
-# shellcheck source=privileges.sh
-. "$scripts/privileges.sh"
-
-umask 022
-unset LABHUB_START_REFUSED BASH_ENV ENV CDPATH
+# No Python of root's is told by the environment what to import (-I); only a container that waits
+# for its owner obeys it (-s), for nothing but the image has set it.
+scripts=${0%/*}
+[ -d "$scripts/start" ] || scripts=$(dirname "$(readlink -f "$0")")
+[ "${1:-}" != "$scripts/start.sh" ] || shift
 [ $# -gt 0 ] || set -- "$scripts/server.sh"
-[ "$1" = "$scripts/start.sh" ] && shift
 
-run_hooks() {
-    # shellcheck source=run-hooks.sh
-    . "$scripts/run-hooks.sh" "$hooks/$1"
-    # A hook that must stop the start exports this and exits; any other exit only ends the hook.
-    [ -z "${LABHUB_START_REFUSED:-}" ] || exit 78
-}
-
-if [ "$(id -u)" != 0 ]; then
-    report account warning "This container was not started as root, so the account stays as it is."
-    run_hooks start-notebook.d
-    run_hooks before-notebook.d
-    clean_environment
-    exec setpriv --no-new-privs -- "$@"
+if [ "$1" = labhub-wait ]; then
+    # Before any program runs that its owner may have changed.
+    if [ -e /run/labhub/claimed ]; then
+        echo "labhub: This server had an owner, whose home is no longer here; it does not start again." >&2
+        exit 78
+    fi
+    for python in /opt/jupyter/bin/python3 /opt/conda/bin/python3 python3; do
+        command -v "$python" >/dev/null && break
+    done
+    exec "$python" -s -B "$scripts/start" "$@"
 fi
 
-run_hooks start-notebook.d
-
-began=$EPOCHREALTIME
-check_account
-write_account
-set_groups
-set_privileges
-make_home
-export HOME="/home/$NB_USER" USER=$NB_USER LOGNAME=$NB_USER XDG_CACHE_HOME="/home/$NB_USER/.cache"
-report account "done" "The account $NB_USER is ready." "$(seconds_since "$began")"
-
-run_hooks before-notebook.d
-
-report server running "The notebook server is starting."
-PATH=$PATH:$HOME/.local/bin # last: nothing in a home takes the place of the image's programs
-clean_environment
-umask "$NB_UMASK"
-# The home is entered as its owner: root may not be able to (NFS).
-# shellcheck disable=SC2016 # expanded by the inner shell
-exec "${as_owner[@]}" /bin/sh -c 'cd -- "$HOME" || cd /; exec "$@"' start "$@"
+# The system's own Python where there is one: nobody but root can have changed it.
+for python in /usr/bin/python3 /opt/jupyter/bin/python3 /opt/conda/bin/python3 python3; do
+    command -v "$python" >/dev/null && break
+done
+exec "$python" -I -B "$scripts/start" "$@"

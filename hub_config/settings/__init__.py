@@ -18,7 +18,7 @@ from .findings import Finding, Key, key_name
 from .hub import Build, Engine, Hub, Openbis, Registry
 from .login import GitHubLogin, GitHubTeams, Groups, Login
 from .model import Settings
-from .servers import ADMIN_GID, LOCAL_IMAGE, Hooks, Limits, Profile, Start
+from .servers import ADMIN_GID, LOCAL_IMAGE, Hooks, Limits, Profile, Standby, Start
 from .storage import (
     AnyShare,
     DirectoryHome,
@@ -57,6 +57,7 @@ __all__ = [
     "Section",
     "Settings",
     "Share",
+    "Standby",
     "Start",
     "VolumeHome",
     "VolumeShare",

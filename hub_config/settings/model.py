@@ -10,7 +10,7 @@ from .base import Section, table, wrong
 from .checks import conflicts
 from .hub import Build, Engine, Hub, Openbis, Registry
 from .login import Groups, Login
-from .servers import ADMIN_GID, LOCAL_IMAGE, Hooks, Limits, Profile, Start
+from .servers import ADMIN_GID, LOCAL_IMAGE, Hooks, Limits, Profile, Standby, Start
 from .storage import AnyShare, Home
 
 
@@ -75,6 +75,11 @@ class Settings(Section):
         "folder; share = [] means none.",
     )
     start: Start = table("How a server is started.")
+    standby: Standby = table(
+        "Servers that wait for an owner, so that a start takes a moment; how many, is set in each "
+        "profile. Only where the hub runs as root beside the engine and homes are directories of "
+        "this host; elsewhere every start is a cold one."
+    )
     build: Build = table("How `labhub images build` makes images.")
     openbis: Openbis = table("The openBIS beside the hub; servers find its address as OPENBIS_URL.")
 

@@ -57,6 +57,14 @@ class Profile(Section):
     groups: tuple[GroupName, ...] = Field(
         (), description="Groups that may choose this profile. Empty: everyone.", examples=[("tas",)]
     )
+    standbys: Whole | None = Field(
+        None,
+        ge=0,
+        le=500,
+        description="Servers that wait without an owner, so that a start takes a moment. Not set: "
+        "2 for the first profile, none for others.",
+        examples=[5],
+    )
     sudo: Flag = Field(
         False, description="Grant sudo inside the server (GRANT_SUDO). Weakens the isolation."
     )
@@ -104,10 +112,39 @@ class Hooks(Section):
     admin_gid: Id = Field(ADMIN_GID, description="Group of the logs.")
 
 
+class Standby(Section):
+    """Servers that wait for an owner, their program already loaded, so that a start is quick.
+
+    Only where the hub runs as root beside the engine and homes are directories of this host.
+    """
+
+    memory_gib: Number = Field(
+        1,
+        ge=0,
+        le=65536,
+        description="Memory that all standbys together may use, GiB; one needs about 0.12. "
+        "0: no standbys.",
+    )
+    max_age_s: Whole = Field(
+        21600, ge=60, le=2592000, description="Age at which a standby is replaced, seconds."
+    )
+
+
 class Start(Section):
     """How a server is started."""
 
     timeout_s: Whole = Field(600, ge=10, le=7200, description="Deadline of a whole start, seconds.")
+    concurrent_starts: Whole | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Servers that start at once; who comes then waits in line and sees the place. "
+        "Not set: 2 for each processor of this host.",
+        examples=[8],
+    )
+    queue_timeout_s: Whole = Field(
+        900, ge=10, le=86400, description="Deadline of the wait in line, seconds."
+    )
     port_timeout_s: Whole = Field(
         120, ge=5, le=3600, description="Time from the container's start to an open port, seconds."
     )

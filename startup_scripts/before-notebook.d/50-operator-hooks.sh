@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Run the operators' hooks, as-root.sh and as-user.sh. Sourced by labhub's and docker-stacks' start.sh.
+# Run the operators' hooks, as-root.sh and as-user.sh. Sourced by docker-stacks' start.sh; labhub's own
+# start chain sees this name, and runs them itself at its place (start/image_hooks.py).
 #
 # Beside this file's folder, or where labhub's images have it, lies the program that does it. Nothing
 # here changes the shell that sources it, except where a required hook was not done: then the start
@@ -22,7 +23,7 @@ labhub_hooks_done() {
 if labhub_hooks_done; then
     unset -f labhub_hooks_done
 else
-    # labhub's start.sh reads this; docker-stacks' ends with our exit.
+    # labhub's start chain reads this; docker-stacks' start.sh ends with our exit.
     export LABHUB_START_REFUSED=1
     exit 78
 fi

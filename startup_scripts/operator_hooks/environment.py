@@ -1,12 +1,12 @@
-"""The clean environment of a hook, and the words that make it the user's process.
+"""The clean environment of a hook, and who it runs as.
 
 Neither hook gets the hub's tokens or anything else that is not listed here.
 """
 
 import os
-import shutil
 from collections.abc import Mapping
 
+from privileges import Identity
 from settings import Settings
 
 PASSED_ON = (
@@ -15,8 +15,6 @@ PASSED_ON = (
     " REQUESTS_CA_BUNDLE SSL_CERT_FILE TZ http_proxy https_proxy no_proxy"
 )
 ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# The home is entered, and the umask set, with the user's rights: root may not reach it (NFS).
-ENTER = 'umask "$NB_UMASK"; cd -- "$HOME" || cd /; exec "$@"'
 
 
 def common(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
@@ -47,14 +45,11 @@ def of_user(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     return {**common(settings, environ), **user, **shell}
 
 
-def words_of_user(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Return the words before a command that run it as the user, without a way back to root."""
-    words = [shutil.which("setpriv", path=ROOT_PATH) or "/usr/bin/setpriv", "--no-new-privs"]
-    if os.geteuid() == 0:
-        groups = environ.get("NB_GROUPS")
-        if groups is None:  # not our start chain: what the image's account has
-            groups = ",".join(str(gid) for gid in os.getgrouplist(settings.user, settings.gid))
-        words += ["--reuid", str(settings.uid), "--regid", str(settings.gid)]
-        words += ["--groups", groups] if groups else ["--clear-groups"]
-        words += ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
-    return [*words, "--", "/bin/sh", "-c", ENTER, "sh"]
+def identity(settings: Settings, environ: Mapping[str, str]) -> Identity:
+    """Return who as-user.sh runs as, without a way back to root."""
+    groups = environ.get("NB_GROUPS")
+    if groups is None and os.geteuid() == 0:  # not our start chain: what the image's account has
+        listed = os.getgrouplist(settings.user, settings.gid)
+    else:
+        listed = [int(gid) for gid in (groups or "").split(",") if gid.isdecimal()]
+    return Identity(settings.uid, settings.gid, tuple(listed))

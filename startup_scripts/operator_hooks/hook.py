@@ -1,4 +1,4 @@
-"""Run one hook: load it, open its log, run it, report how it went."""
+"""Run the hooks: load each, open its log, run it, report how it went."""
 
 import os
 
@@ -8,8 +8,14 @@ from output import Output
 from private import run_copy
 from report import report, report_outcome, report_refusal
 from script import read_hook
-from settings import Settings
+from settings import Settings, read_settings
 from trust import Admin, Refused
+
+
+def run_hooks() -> bool:
+    """Run both hooks; return False where the start must end, at the first that says so."""
+    settings = read_settings(os.environ)
+    return all(run_hook(settings, step) for step in ("as-root", "as-user"))
 
 
 def run_hook(settings: Settings, step: str) -> bool:

@@ -1,22 +1,21 @@
 """Run one command with a time limit, pass its output on, and leave no process behind."""
 
-import ctypes
 import os
 import signal
 import time
-from dataclasses import dataclass
 from io import FileIO
+from typing import NamedTuple, Optional
 
 from descendants import end_descendants, reap
 from output import Output, follow
+from privileges import SET_CHILD_SUBREAPER, Identity, control
+from process import start
 
-SET_CHILD_SUBREAPER = 36  # prctl(2)
 GRACE_S = 2  # from SIGTERM to SIGKILL: git, for one, then removes its locks
 TAIL_S = 0.2  # for the end of a pipe that the command did not wait for
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a command ended; a negative exit code is the signal that ended it."""
 
     exit_code: int
@@ -27,34 +26,38 @@ class Outcome:
 
 
 def run_limited(
-    words: list[str], environ: dict[str, str], time_limit_s: float, output: Output
+    words: list[str],
+    environ: dict[str, str],
+    time_limit_s: float,
+    output: Output,
+    user: Optional[Identity],
 ) -> Outcome:
-    """Run a command in a session of its own, to its end or its time limit."""
-    ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Run a command as who `start` says, to its end or its time limit.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    control(SET_CHILD_SUBREAPER, 1)
     began = time.monotonic()
     reading, writing = os.pipe()
-    files = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, writing, 1),
-        (os.POSIX_SPAWN_DUP2, writing, 2),
-    ]
-    defaults = {signal.SIGPIPE, signal.SIGXFSZ}  # Python ignores them, a script must not
     ended: dict[int, int] = {}
     with FileIO(reading, "rb") as pipe:
-        main = os.posix_spawn(
-            words[0], words, environ, file_actions=files, setsid=True, setsigdef=defaults
-        )
+        main, failure = start(words, environ, writing, user)
         os.close(writing)
         os.set_blocking(reading, False)
-        follow(pipe, output, time_limit_s, lambda: reap(ended) and main not in ended)
+        follow(pipe, output, time_limit_s, lambda: reap(ended) and main not in ended, main)
         timed_out = main not in ended
         if timed_out:
             os.killpg(main, signal.SIGTERM)
-            follow(pipe, output, GRACE_S, lambda: reap(ended) and main not in ended)
+            follow(pipe, output, GRACE_S, lambda: reap(ended) and main not in ended, main)
         else:
             follow(pipe, output, TAIL_S, lambda: reap(ended))
         left = reap(ended) and not timed_out
         all_ended = end_descendants(ended)
         while data := pipe.read(65536):  # what was still in the pipe; nobody adds to it
             output.write(data)
+    control(SET_CHILD_SUBREAPER, 0)
+    with FileIO(failure, "rb") as why:
+        if number := why.read(16):
+            raise OSError(int(number), os.strerror(int(number)))
     return Outcome(ended.get(main, -9), time.monotonic() - began, timed_out, left, all_ended)

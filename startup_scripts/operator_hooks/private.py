@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 
 import environment
 from limited import Outcome, run_limited
@@ -16,17 +15,24 @@ def run_copy(settings: Settings, step: str, content: bytes, output: Output) -> O
     """Run the content of as-root.sh as root, or that of as-user.sh as the user."""
     as_user, path = step == "as-user", f"{settings.hook_folder}/{step}.sh"
     environ = (environment.of_user if as_user else environment.of_root)(settings, os.environ)
-    before = environment.words_of_user(settings, os.environ) if as_user else []
+    user = environment.identity(settings, os.environ) if as_user else None
     words = command_words(content, path, environ["PATH"])
+    folder = new_path()
     try:
-        folder = tempfile.mkdtemp(prefix="labhub-", dir="/run" if os.geteuid() == 0 else None)
+        os.mkdir(folder, 0o700)
         try:
             copy = write_copy(f"{folder}/{step}.sh", content, as_user)
-            return run_limited([*before, *words, copy], environ, settings.time_limit_s, output)
+            return run_limited([*words, copy], environ, settings.time_limit_s, output, user)
         finally:
             shutil.rmtree(folder)
     except OSError as error:
         raise Refused(f"{path} could not be started: {error.strerror}") from error
+
+
+def new_path() -> str:
+    """Return a path that nobody can guess, on local disk."""
+    above = "/run" if os.geteuid() == 0 else os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    return f"{above}/labhub-{os.urandom(8).hex()}"
 
 
 def write_copy(path: str, content: bytes, as_user: bool) -> str:

@@ -1,5 +1,6 @@
 """Tell the hub what the hooks are doing, in sentences that a student understands."""
 
+import contextlib
 import json
 import os
 import sys
@@ -13,23 +14,26 @@ from output import Output
 from settings import RUNTIME_FOLDER, Settings
 
 
-def report(step: str, state: str, message: str, outcome: Optional[Outcome] = None) -> None:
+def report(
+    step: str, state: str, message: str, seconds: float = 0.0, exit_code: Optional[int] = None
+) -> None:
     """Append one line to the hub's report, and say it in the container's log."""
     print(f"labhub: {step}: {message}", file=sys.stderr, flush=True)
     line = {
         "step": step,
         "state": state,
         "message": message,
-        "seconds": round(outcome.seconds, 3) if outcome else 0.0,
-        "exit_code": outcome.exit_code if outcome else None,
+        "seconds": round(seconds, 3),
+        "exit_code": exit_code,
         "time": time.time(),
     }
     if os.geteuid() != 0 or not os.path.isdir(RUNTIME_FOLDER):
         return
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-    descriptor = os.open(f"{RUNTIME_FOLDER}/report.jsonl", flags, 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8") as lines:
-        lines.write(json.dumps(line) + "\n")
+    with contextlib.suppress(OSError):  # a full disk stops no start
+        descriptor = os.open(f"{RUNTIME_FOLDER}/report.jsonl", flags, 0o600)
+        with os.fdopen(descriptor, "a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
 
 
 def report_refusal(settings: Settings, step: str, error: Exception, path: str) -> bool:
@@ -55,5 +59,5 @@ def report_outcome(
         said += f" {meaning_of_failure(required)}"
     else:
         state, said = "warning" if log.problem or output.problem else "done", f"{step}.sh is done."
-    report(step, state, " ".join([said, *notes]), outcome)
+    report(step, state, " ".join([said, *notes]), outcome.seconds, outcome.exit_code)
     return not (failure and required)

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RUNTIME_FOLDER = "/run/labhub"
 """Root's own directory, mounted by the hub. There is none without a hub."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings of one start; the attributes are named as the variables without LABHUB_."""
 
     user: str

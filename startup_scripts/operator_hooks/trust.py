@@ -2,15 +2,14 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Refused(Exception):
     """A hook was not run; the text says why and what its operator can do."""
 
 
-@dataclass(frozen=True)
-class Admin:
+class Admin(NamedTuple):
     """The account that the operators' files belong to."""
 
     uid: int

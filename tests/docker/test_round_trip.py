@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from hub_config.people import People
-from spawner.docker import CHAIN_CAPABILITIES
+from spawner.containers import CHAIN_CAPABILITIES
 from spawner.naming import network
 from tests.docker.conftest import HubMaker
 from tests.support.hub import RunningHub, Visitor

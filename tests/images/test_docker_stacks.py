@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.images.waiting import Waiting
 from tests.support.containers import CAPABILITIES, STUDENT, Containers, Ended, Host
 
 PROJECT = Path(__file__).parents[2]
@@ -100,3 +101,18 @@ def test_our_start_chain_runs_the_bases_hooks(
     host = Host(containers, image_on_stacks, tmp_path / "host")
     ended = host.run("echo $CONDA_IS_ACTIVE; id -G; id -un; grep NoNewPrivs /proc/self/status")
     assert ended.output.splitlines() == ["yes", "20001", "alice", "NoNewPrivs:\t1"]
+
+
+def test_our_image_on_docker_stacks_waits_for_an_owner(
+    image_on_stacks: str, containers: Containers, tmp_path: Path
+) -> None:
+    """The base's conda imports the server, the base's hooks run, and the owner gets it."""
+    waiting = Waiting(Host(containers, image_on_stacks, tmp_path / "host"))
+    waiting.await_file("ready.json")
+    ended = waiting.claim()
+    assert ended.exit_code == 0, ended.log
+    seen = waiting.seen()
+    assert seen["command"][0] == "/opt/conda/bin/python3"
+    assert "labhub-wait" in seen["command"], ended.log
+    assert seen["environment"]["CONDA_IS_ACTIVE"] == "yes"
+    assert seen["ids"] == [[20001] * 3, [20001] * 3, []]

@@ -21,10 +21,11 @@ def test_verify_passes_inside_the_image(containers: Containers, image: str) -> N
 
 
 def test_labels_say_what_the_image_is(client: docker.APIClient, image: str) -> None:
-    """Its labels name the image, the version of JupyterHub and the extra CAs."""
+    """Its labels name the image, the version of JupyterHub, the waiter and the extra CAs."""
     labels = client.inspect_image(image)["Config"]["Labels"]
     assert labels["org.labhub.image"] == "notebook"
     assert labels["org.labhub.jupyterhub"] == importlib.metadata.version("jupyterhub")
+    assert labels["org.labhub.waiter"] == "1"
     assert "org.labhub.extra-ca" in labels
 
 

@@ -30,6 +30,7 @@ from spawner.naming import LABEL_HUB
 
 HUB_TIMEOUT_S = 90
 START_TIMEOUT_S = 120
+NO_STANDBYS = "\n[standby]\nmemory_gib = 0\n"
 
 
 def free_ports(count: int) -> list[int]:
@@ -46,11 +47,13 @@ class RunningHub:
 
     Args:
         folder: Holds hub.toml and the data folder.
-        toml: More of hub.toml, beside the `[hub]` table that is made here.
+        toml: More of hub.toml, beside the `[hub]` table that is made here. Without a table
+            `[standby]` there are no standbys.
     """
 
     def __init__(self, folder: Path, toml: str = "") -> None:
         public, hub_port, proxy_api = free_ports(3)
+        toml = toml if "[standby]" in toml else toml + NO_STANDBYS
         self.folder = folder
         self.config = folder / "hub.toml"
         self.config.write_text(

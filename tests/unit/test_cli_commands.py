@@ -24,7 +24,7 @@ from cli.status import duration
 from cli.test import AREAS, choose
 from hub_config.settings import Hooks
 
-COMMANDS = ("up", "down", "status", "doctor", "check-config", "images build", "test")
+COMMANDS = ("up", "down", "status", "doctor", "check-config", "images build", "bench", "test")
 RUN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from cli.__main__ import main; main()"
 
 

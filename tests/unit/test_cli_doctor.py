@@ -22,8 +22,17 @@ from cli.hub_checks import (
 )
 from cli.linters import run_linters
 from cli.machine_checks import check_engine
+from cli.standby_checks import check_standbys
 from cli.steps import Steps
-from hub_config.settings import Hooks, Settings
+from hub_config.settings import (
+    Engine,
+    Hooks,
+    Profile,
+    Settings,
+    Standby,
+    VolumeHome,
+    VolumeShare,
+)
 from hub_config.state import State
 from tests.support.hub import free_ports
 
@@ -212,3 +221,44 @@ def test_linters_that_find_something_are_named(tmp_path: Path) -> None:
     text = captured.get()
     assert "F401" in text
     assert "SC2086" in text
+
+
+class TestStandbys:
+    """Whether servers can wait on this machine: a cold start is no fault, and it is said why."""
+
+    def messages(self, settings: Settings, **info: Any) -> list[Check]:
+        return list(check_standbys(settings, {**ENGINE, **info}))
+
+    def test_where_all_is_there_they_wait(self) -> None:
+        """As root beside an engine of this machine, for homes that are directories."""
+        (found,) = self.messages(Settings())
+        assert (found.message, found.fix) == ("2 servers wait for their owners", "")
+
+    @pytest.mark.parametrize(
+        ("option", "reason"), [("name=rootless", "rootless"), ("name=userns", "maps user ids")]
+    )
+    def test_engines_that_map_users(self, option: str, reason: str) -> None:
+        (found,) = self.messages(Settings(), SecurityOptions=["name=seccomp", option])
+        assert "every start is a cold one" in found.message
+        assert reason in found.message
+        assert found.is_well
+
+    def test_settings_without_standbys(self) -> None:
+        """An engine elsewhere, homes that cannot be bound late, and switching off: told apart."""
+        remote = Settings(engine=Engine(socket="tcp://192.0.2.1:2376"))
+        assert "on another machine" in self.messages(remote)[0].message
+        volumes = Settings(home=VolumeHome(kind="volume"))
+        assert "homes of kind volume" in self.messages(volumes)[0].message
+        off = Settings(standby=Standby(memory_gib=0))
+        assert "switched off" in self.messages(off)[0].message
+
+    def test_memory_that_is_too_small_has_a_fix(self) -> None:
+        profile = Profile(name="a", standbys=20)
+        (found,) = self.messages(Settings(profile=(profile,)))
+        assert found.fix == "set memory_gib = 4 in [standby]"
+
+    def test_shares_that_differ_between_people(self) -> None:
+        """A share that the engine must mount lets those start cold for whom it is another one."""
+        share = VolumeShare(name="x", target="/x", kind="volume", volume="v", read_write=("tas",))
+        found = self.messages(Settings(share=(share,)))
+        assert "share x is no directory of this host: tas start cold" in found[-1].message

@@ -10,7 +10,7 @@ def test_the_bar_never_goes_back() -> None:
     progress = Progress()
     progress.tell("container", "running", "Making your server.")
     progress.tell("image", "running", "late", 0.1)
-    assert [event["progress"] for event in progress.events] == [50, 50]
+    assert [event["progress"] for event in progress.events] == [52, 52]
 
 
 def test_a_warning_is_kept_as_a_notice_once() -> None:

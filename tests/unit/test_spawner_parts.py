@@ -20,8 +20,8 @@ from hub_config.settings import (
     VolumeShare,
 )
 from spawner import diagnosis
-from spawner.channels import chain_of
-from spawner.docker import host_config
+from spawner.channels import Image, can_wait, chain_of
+from spawner.containers import confine
 from spawner.homes import HomeError, check_directory, nfs_options
 from spawner.hooks import MOST_BYTES, HookReport, keep_hook_logs
 from spawner.profiles import (
@@ -197,6 +197,22 @@ def test_start_chain_of_an_image(config: dict[str, Any], chain: str) -> None:
     assert chain_of(config) == chain
 
 
+@pytest.mark.parametrize(
+    ("label", "entry_point", "waits"),
+    [
+        ("1", ["tini", "-g", "--", "/opt/labhub/startup_scripts/start.sh"], True),
+        ("2", ["tini", "-g", "--", "/opt/labhub/startup_scripts/start.sh"], False),
+        ("1", ["/mine.sh"], False),
+        ("1", None, False),
+    ],
+)
+def test_image_that_can_wait(label: str, entry_point: list[str] | None, waits: bool) -> None:
+    """An image waits for an owner only where it is our start chain of this version that runs."""
+    config = {"Labels": {"org.labhub.waiter": label}, "Entrypoint": entry_point}
+    assert can_wait(config) is waits
+    assert not can_wait({"Labels": None})
+
+
 def test_profiles_by_group() -> None:
     """A profile with groups is seen by their members only."""
     assert allowed_profiles([OPEN, CLOSED], {"students"}) == [OPEN]
@@ -331,15 +347,16 @@ def test_shares_by_group() -> None:
 
 def test_limits_reach_the_engine() -> None:
     """A server is bounded and confined; sudo is the only way to weaken that."""
-    config = host_config(Limits(), 2**30, sudo=False, chain="labhub")
+    limits, plain, sudo = Limits(), Profile(name="a", memory_gib=1), Profile(name="b", sudo=True)
+    config = confine(limits, plain, Image("id", "", "labhub"))
     assert config["auto_remove"] is False
     assert config["cap_drop"] == ["ALL"]
     assert "NET_RAW" not in config["cap_add"]
     assert config["security_opt"] == ["no-new-privileges:true"]
-    assert config["memswap_limit"] == 2**30
-    assert host_config(Limits(), 2**30, sudo=True, chain="labhub")["security_opt"] == []
-    plain = host_config(Limits(), 2**30, sudo=True, chain="none")
-    assert (plain["cap_add"], plain["security_opt"]) == ([], ["no-new-privileges:true"])
+    assert config["mem_limit"] == config["memswap_limit"] == 2**30
+    assert confine(limits, sudo, Image("id", "", "labhub"))["security_opt"] == []
+    bare = confine(limits, sudo, Image("id", "", "none"))
+    assert (bare["cap_add"], bare["security_opt"]) == ([], ["no-new-privileges:true"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The server program: JupyterHub's single-user server, imported before anybody owns it."""
