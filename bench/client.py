@@ -15,10 +15,13 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
+from cli.errors import CommandError
+
 START_LIMIT_S = 420.0
 STOP_LIMIT_S = 300.0
 LOOK_S = 0.02
 WATCH_AGAIN_S = 0.1
+ALREADY_RUNS = 400
 QUEUE = "queue"
 BEFORE_QUEUE = ("home", "image")
 
@@ -83,10 +86,22 @@ class HubClient:
     async def start(self, name: str) -> Start:
         """Start somebody's server and wait until it answers or the start failed."""
         start = Start(name)
+        await self.follow(start)
+        return start
+
+    async def follow(self, start: Start, options: dict[str, str] | None = None) -> None:
+        """Start a server; what happens can be read from `start` meanwhile.
+
+        Args:
+            start: Whose server; it is filled in.
+            options: What the person chose.
+        """
+        name = start.name
         watching = asyncio.create_task(self._watch(start))
         try:
             async with asyncio.timeout(START_LIMIT_S):
-                answer = await self._ask("POST", f"users/{name}/server")
+                body = json.dumps(options) if options else ""
+                answer = await self._ask("POST", f"users/{name}/server", body=body)
                 start.status = answer.code
                 if answer.code == 202:  # it takes long: the events tell how it ends
                     start.failure = await watching
@@ -99,7 +114,6 @@ class HubClient:
         finally:
             start.seconds = time.monotonic() - start.began
             watching.cancel()
-        return start
 
     async def start_all(self, names: Sequence[str]) -> list[Start]:
         """Start many servers at the same moment."""
@@ -113,6 +127,19 @@ class HubClient:
         """
         async with asyncio.timeout(STOP_LIMIT_S):
             await asyncio.gather(*(self._stop(name) for name in names))
+
+    async def poll(self, name: str) -> float:
+        """Make the hub look whether a server runs; return the seconds until it answered.
+
+        Raises:
+            CommandError: the server does not run, or the hub did not answer.
+        """
+        began = time.monotonic()
+        # asked to start a server that is there already, the hub looks after it first
+        answer = await self._ask("POST", f"users/{name}/server")
+        if answer.code != ALREADY_RUNS:
+            raise CommandError(f"A server that should run was not polled: {answer.code}")
+        return time.monotonic() - began
 
     async def _stop(self, name: str) -> None:
         while True:
@@ -155,12 +182,12 @@ class HubClient:
             if last.get("ready"):
                 return ""
 
-    async def _ask(self, method: str, path: str, **options: Any) -> HTTPResponse:
+    async def _ask(self, method: str, path: str, body: str = "", **options: Any) -> HTTPResponse:
         return await self._http.fetch(
             f"{self._url}hub/api/{path}",
             method=method,
             headers=self._headers,
-            body="" if method == "POST" else None,
+            body=body if method == "POST" else None,
             connect_timeout=START_LIMIT_S,
             request_timeout=START_LIMIT_S,
             raise_error=False,

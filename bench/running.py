@@ -129,7 +129,11 @@ class MeasuredHub:
 
 @contextlib.contextmanager
 def our_hub(
-    client: docker.APIClient, names: Iterable[str], hooks: HookKind, standbys: int = 0
+    client: docker.APIClient,
+    names: Iterable[str],
+    hooks: HookKind,
+    standbys: int = 0,
+    more_toml: str = "",
 ) -> Iterator[MeasuredHub]:
     """Run labhub as `./labhub up` does.
 
@@ -138,11 +142,13 @@ def our_hub(
         names: The people.
         hooks: The operators' hooks.
         standbys: How many servers wait without an owner.
+        more_toml: Other tables of hub.toml.
     """
     toml = (
         f"[limits]\nmemory_gib = {MEMORY_GIB}\n"
         f"[standby]\nmemory_gib = {STANDBY_BUDGET_GIB}\n"
         f'[[profile]]\nname = "notebook"\nimage = "{LOCAL_IMAGE}"\nstandbys = {standbys}\n'
+        f"{more_toml}"
     )
     hub = MeasuredHub(client, toml, "our_config.py")
     try:

@@ -23,14 +23,14 @@ from cli.steps import Steps
 from cli.up import refuse_incomplete
 from hub_config.settings import Settings
 
-USUAL = ("start", "standby", "storm")
+USUAL = ("start", "standby", "storm", "hang")
 KNOWN = (*USUAL, "hub")
 
 
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[start] [standby] [storm] [hub]", show_default=False),
+        typer.Argument(metavar="[start] [standby] [storm] [hang] [hub]", show_default=False),
     ] = None,
     rounds: Annotated[
         int | None,
@@ -41,7 +41,7 @@ def bench(
         typer.Option("--json", metavar="FILE", help="Write all figures there.", show_default=False),
     ] = None,
 ) -> None:
-    """Measure labhub and stock DockerSpawner in turn; without names start, standby and storm.
+    """Measure labhub and stock DockerSpawner in turn; without names all but hub.
 
     The figures are printed and kept in bench/results.md. It uses hubs of its own and leaves
     nothing behind; nothing else should be busy on the machine meanwhile.

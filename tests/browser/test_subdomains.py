@@ -45,8 +45,8 @@ def apart() -> Iterator[RunningHub]:
     """A hub that gives each server a name below hub.localhost."""
     with tempfile.TemporaryDirectory() as name:
         hub = RunningHub(Path(name))
-        with hub.config.open("a") as config:
-            config.write(f'subdomain_host = "http://hub.localhost:{hub.settings.hub.port}"\n')
+        host = f'subdomain_host = "http://hub.localhost:{hub.settings.hub.port}"'
+        hub.config.write_text(hub.config.read_text().replace("[hub]", f"[hub]\n{host}", 1))
         hub.settings = load_settings(hub.config)
         hub.url = hub.settings.hub.url
         hooks = hub.settings.hooks.folder
