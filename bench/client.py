@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.simple_httpclient import HTTPTimeoutError
 
 from cli.errors import CommandError
 
@@ -21,6 +22,7 @@ START_LIMIT_S = 420.0
 STOP_LIMIT_S = 300.0
 LOOK_S = 0.02
 WATCH_AGAIN_S = 0.1
+STREAM_ENDS_S = 1.0
 ALREADY_RUNS = 400
 QUEUE = "queue"
 BEFORE_QUEUE = ("home", "image")
@@ -113,6 +115,8 @@ class HubClient:
             start.failure = f"not ready within {START_LIMIT_S:.0f} s"
         finally:
             start.seconds = time.monotonic() - start.began
+            if start.failure:  # the stream ends by itself; to break it off leaves an error behind
+                await asyncio.wait([watching], timeout=STREAM_ENDS_S)
             watching.cancel()
 
     async def start_all(self, names: Sequence[str]) -> list[Start]:
@@ -128,15 +132,19 @@ class HubClient:
         async with asyncio.timeout(STOP_LIMIT_S):
             await asyncio.gather(*(self._stop(name) for name in names))
 
-    async def poll(self, name: str) -> float:
+    async def poll(self, name: str, limit_s: float = START_LIMIT_S) -> float:
         """Make the hub look whether a server runs; return the seconds until it answered.
 
         Raises:
-            CommandError: the server does not run, or the hub did not answer.
+            TimeoutError: the hub did not answer in time.
+            CommandError: the server does not run.
         """
         began = time.monotonic()
         # asked to start a server that is there already, the hub looks after it first
-        answer = await self._ask("POST", f"users/{name}/server")
+        try:
+            answer = await self._ask("POST", f"users/{name}/server", limit_s=limit_s)
+        except HTTPTimeoutError as error:
+            raise TimeoutError(str(error)) from error
         if answer.code != ALREADY_RUNS:
             raise CommandError(f"A server that should run was not polled: {answer.code}")
         return time.monotonic() - began
@@ -182,14 +190,21 @@ class HubClient:
             if last.get("ready"):
                 return ""
 
-    async def _ask(self, method: str, path: str, body: str = "", **options: Any) -> HTTPResponse:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: str = "",
+        limit_s: float = START_LIMIT_S,
+        **options: Any,
+    ) -> HTTPResponse:
         return await self._http.fetch(
             f"{self._url}hub/api/{path}",
             method=method,
             headers=self._headers,
             body=body if method == "POST" else None,
-            connect_timeout=START_LIMIT_S,
-            request_timeout=START_LIMIT_S,
+            connect_timeout=limit_s,
+            request_timeout=limit_s,
             raise_error=False,
             **options,
         )

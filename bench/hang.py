@@ -3,7 +3,8 @@
 One start is brought to a halt at each stage in turn: the image's registry is silent in the middle
 of a pull, the engine does not answer the making of the container, a hook sleeps, the server never
 opens its port. Meanwhile somebody else's server is started and stopped, and a third one is polled.
-The same is measured without any hang, in turn within each round.
+The same is measured without any hang, in turn within each round. Of stock DockerSpawner one poll is
+enough: all its calls of the engine share one thread.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
 import docker.errors
 
 from bench.client import HubClient, Start
-from bench.figures import ratio, spread
+from bench.hang_report import NO_HANG, OPERATIONS, STAGES, StockPolls, Times, figures_of, table
 from bench.obstacles import EngineGate, SilentRegistry
-from bench.report import Report, Table
-from bench.running import MeasuredHub, our_hub
+from bench.report import Report
+from bench.running import MeasuredHub, our_hub, stock_hub
 from cli.engine_process import connect
 from cli.errors import CommandError
 from hub_config.settings import Settings
@@ -32,18 +34,19 @@ ROUNDS = 3
 STARTS, POLLS = 2, 30
 """Of each block, that is, of each stage in each round."""
 
-REST_S = 1.5
+REST_S = 1.0
 """Before each block: a server that hangs at its port imports its program until then."""
 
 HANG_LIMIT_S = 60.0
+STOCK_LIMIT_S = 5.0
+"""So long a poll of the stock hub is waited for while a start hangs."""
+
 LOOK_S = 0.05
 STARTED, POLLED = "student-01", "student-02"
-NO_HANG = "none"
-STAGES = {"image": "image", "create": "container", "hook": "hooks", "port": "server"}
-"""What hangs, and the stage that the person's page then shows."""
+SHOWN = {"image": "image", "create": "container", "hook": "hooks", "port": "server"}
+"""The stage that the page of the person shows whose start hangs."""
 
 BLOCKS = (NO_HANG, "image", "create", NO_HANG, "hook", "port")
-OPERATIONS = ("start", "poll", "stop")
 SLEEP_S = 3600
 AS_ROOT = f"""#!/bin/bash
 if [ "$NB_USER" = hunghook ]; then sleep {SLEEP_S}; fi
@@ -54,8 +57,6 @@ if [ "$NB_USER" = hungport ]; then
     echo 'import time; time.sleep({SLEEP_S})' > ~/.jupyter/jupyter_server_config.py
 fi
 """
-Times = dict[str, dict[str, list[float]]]
-"""Seconds by what hangs (a stage, or `none`) and by operation."""
 
 
 def run(report: Report) -> dict[str, Any]:
@@ -67,22 +68,37 @@ def run(report: Report) -> dict[str, Any]:
     Returns:
         `{"hang": {...}}` with ratios and seconds.
     """
-    settings, rounds = Settings(), report.rounds or ROUNDS
-    names = [STARTED, POLLED, *map(_hung, STAGES)]
+    settings = Settings()
     with (
         connect(settings.engine) as client,
         tempfile.TemporaryDirectory(prefix="labhub-bench-", dir="/var/tmp") as folder,
         EngineGate(Path(folder, "engine.sock"), _engine_path(settings)) as gate,
+    ):
+        found = _ours(report, client, gate)
+        stock = _stock(report, client, gate)
+    figures = figures_of(found, stock)
+    report.show("hang", table(figures))
+    return {"hang": figures}
+
+
+def _ours(report: Report, client: docker.APIClient, gate: EngineGate) -> Times:
+    names = [STARTED, POLLED, *map(_hung, STAGES)]
+    with (
         SilentRegistry() as registry,
         our_hub(client, names, "no-op", more_toml=_toml(gate, registry)) as hub,
     ):
         for name, text in (("as-root.sh", AS_ROOT), ("as-user.sh", AS_USER)):
             (hub.settings.hooks.folder / name).write_text(text)
         gate.container = _container(hub, "create")
-        found = asyncio.run(_rounds(report, hub, gate, registry, rounds))
-    figures = figures_of(found)
-    report.show("hang", table(figures))
-    return {"hang": figures}
+        return asyncio.run(_rounds(report, hub, gate, registry))
+
+
+def _stock(report: Report, client: docker.APIClient, gate: EngineGate) -> StockPolls:
+    names = [POLLED, _hung("create")]
+    with stock_hub(client, names, report.stock_image, engine=gate.url) as hub:
+        gate.container = f"labhub-bench-{hub.state.hub_id}-{_hung('create')}"
+        with report.steps.step("A poll of stock, while a start hangs in create", long=True):
+            return asyncio.run(_poll_stock(HubClient(hub.url, hub.token), gate))
 
 
 @dataclass(frozen=True)
@@ -115,11 +131,7 @@ class Scene:
         options = {"profile": "silent"} if stage == "image" else None
         task = asyncio.create_task(self.client.follow(start, options))
         try:
-            deadline = time.monotonic() + HANG_LIMIT_S
-            while not self._hangs(stage, start):
-                if task.done() or time.monotonic() > deadline:
-                    raise CommandError(f"A start does not hang: {stage}", "", [start.failure])
-                await asyncio.sleep(LOOK_S)
+            await _until(lambda: self._hangs(stage, start), task)
             yield
             if task.done() or not self._hangs(stage, start):
                 raise CommandError(f"A start did not hang until the end: {stage}")
@@ -131,7 +143,7 @@ class Scene:
 
     def _hangs(self, stage: str, start: Start) -> bool:
         told = [event.fields["stage"] for event in start.events if "stage" in event.fields]
-        if told[-1:] != [STAGES[stage]]:
+        if told[-1:] != [SHOWN[stage]]:
             return False
         holds = {"image": self.registry.hold, "create": self.gate.hold}
         return stage not in holds or holds[stage].count > 0
@@ -140,13 +152,14 @@ class Scene:
         """Make the start that hangs fail."""
         self.registry.hold.let_go()
         self.gate.hold.let_go()
-        with contextlib.suppress(docker.errors.NotFound):
+        with contextlib.suppress(docker.errors.APIError):  # there is none, or it ended
             self.hub.client.kill(_container(self.hub, stage))
 
 
 async def _rounds(
-    report: Report, hub: MeasuredHub, gate: EngineGate, registry: SilentRegistry, rounds: int
+    report: Report, hub: MeasuredHub, gate: EngineGate, registry: SilentRegistry
 ) -> Times:
+    rounds = report.rounds or ROUNDS
     client = HubClient(hub.url, hub.token)
     scene = Scene(hub, client, gate, registry)
     found: Times = {block: {name: [] for name in OPERATIONS} for block in BLOCKS}
@@ -173,6 +186,36 @@ async def _measure(client: HubClient, found: dict[str, list[float]]) -> None:
         found["stop"].append(time.monotonic() - began)
 
 
+async def _poll_stock(client: HubClient, gate: EngineGate) -> StockPolls:
+    """Poll a server of the stock hub, and once more while another start hangs."""
+    await _start(client, POLLED)
+    without = [await client.poll(POLLED) for _ in range(POLLS)]
+    task = asyncio.create_task(client.follow(Start(_hung("create"))))
+    try:
+        await _until(lambda: gate.hold.count > 0, task)
+        try:
+            hung_s = await client.poll(POLLED, STOCK_LIMIT_S)
+        except TimeoutError:
+            return StockPolls(without, STOCK_LIMIT_S, answered=False)
+        return StockPolls(without, hung_s, answered=True)
+    finally:
+        gate.hold.let_go()
+        await task
+
+
+async def _until(hangs: Callable[[], bool], task: asyncio.Task[None]) -> None:
+    """Wait until a start hangs.
+
+    Raises:
+        CommandError: it ended, or takes too long to get there.
+    """
+    deadline = time.monotonic() + HANG_LIMIT_S
+    while not hangs():
+        if task.done() or time.monotonic() > deadline:
+            raise CommandError("A start that should hang does not")
+        await asyncio.sleep(LOOK_S)
+
+
 async def _start(client: HubClient, name: str) -> float:
     start = await client.start(name)
     if start.failure:
@@ -184,53 +227,6 @@ def turned(blocks: Sequence[str], by: int) -> list[str]:
     """Return the blocks in the same order from another one on, so that none is always first."""
     by %= len(blocks)
     return [*blocks[by:], *blocks[:by]]
-
-
-def figures_of(found: Times) -> dict[str, Any]:
-    """Return ratios and seconds of each stage and operation.
-
-    Args:
-        found: What was measured.
-    """
-    without = found[NO_HANG]
-    stages = {
-        stage: {name: ratio(found[stage][name], without[name]) for name in OPERATIONS}
-        for stage in STAGES
-    }
-    return {
-        "worst_ratio": max(value for ratios in stages.values() for value in ratios.values()),
-        "stages": stages,
-        "without_s": {name: spread(without[name]) for name in OPERATIONS},
-        **{
-            f"{stage}_s": {name: spread(found[stage][name]) for name in OPERATIONS}
-            for stage in STAGES
-        },
-    }
-
-
-def table(figures: dict[str, Any]) -> Table:
-    """Return the figures as a table: medians, and what part of those without a hang they are."""
-    without = figures["without_s"]
-    rows = [["nowhere", *(_time(name, without[name]) for name in OPERATIONS)]]
-    for stage, ratios in figures["stages"].items():
-        seconds = figures[f"{stage}_s"]
-        cells = (f"{_time(name, seconds[name])}, {ratios[name]:.2f}" for name in OPERATIONS)
-        rows.append([stage, *cells])
-    counts = {name: len(seconds["values"]) for name, seconds in figures["image_s"].items()}
-    return Table(
-        "Starts, polls and stops of others while one start hangs: median, and its ratio",
-        ("it hangs in", *OPERATIONS),
-        rows,
-        (
-            f"Worst ratio {figures['worst_ratio']:.2f}. At each stage {counts['start']} starts and "
-            f"stops, {counts['poll']} polls; twice as many without a hang.",
-        ),
-    )
-
-
-def _time(operation: str, seconds: dict[str, Any]) -> str:
-    median_s = seconds["median"]
-    return f"{median_s * 1000:.0f} ms" if operation == "poll" else f"{median_s:.2f} s"
 
 
 def _hung(stage: str) -> str:

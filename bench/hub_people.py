@@ -105,7 +105,7 @@ def add_servers(
         servers: The servers.
         image_id: The engine's id of their image.
     """
-    records = Records(state.servers_folder, settings.hub.runtime_folder / state.hub_id)
+    records = Records(state.servers_folder)
     now = datetime.now(UTC).replace(tzinfo=None)
     for server in servers:
         names = server_names(state.hub_id, server.person)
@@ -129,7 +129,6 @@ def add_servers(
             "object_name": server.container,
             "notices": [],
         }
-        records.open_runtime(names.server_id)
         records.write(
             Record(
                 server_id=names.server_id,

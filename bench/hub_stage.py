@@ -23,7 +23,7 @@ from cli.processes import Process, start_hub, start_proxy, stop
 from hub_config.loading import load_settings
 from hub_config.settings import Settings
 from hub_config.state import State
-from spawner.records import prepare_runtime
+from spawner.runtimes import prepare_runtime
 
 FOLDERS = "/var/tmp"  # noqa: S108 (mkdtemp makes a folder of its own there, 0700)
 """On a disk, as a real hub's data; /tmp may be memory."""

@@ -161,13 +161,16 @@ def our_hub(
 
 
 @contextlib.contextmanager
-def stock_hub(client: docker.APIClient, names: Iterable[str], image: str) -> Iterator[MeasuredHub]:
+def stock_hub(
+    client: docker.APIClient, names: Iterable[str], image: str, engine: str = ""
+) -> Iterator[MeasuredHub]:
     """Run JupyterHub with DockerSpawner, as bench/stock_config.py says.
 
     Args:
         client: The engine.
         names: The people.
         image: The stock image.
+        engine: Address at which the hub finds the engine; empty for the standard one.
     """
     hub = MeasuredHub(client, "", "stock_config.py")
     try:
@@ -175,6 +178,7 @@ def stock_hub(client: docker.APIClient, names: Iterable[str], image: str) -> Ite
         gateway = ensure_network(client, hub_id)
         facts = {
             "image": image,
+            "engine": engine,
             "network": network(hub_id),
             "volume": hub.volume_prefix + "{username}",
             "prefix": f"labhub-bench-{hub_id}",

@@ -37,6 +37,8 @@ c.ConfigurableHTTPProxy.api_url = facts["proxy_api_url"]
 c.ConfigurableHTTPProxy.auth_token = facts["proxy_token"]
 c.DockerSpawner.prefix = facts["prefix"]
 c.DockerSpawner.extra_create_kwargs = {"labels": facts["labels"]}
+if facts["engine"]:
+    c.DockerSpawner.client_kwargs = {"base_url": facts["engine"]}
 # As for labhub, so that sixty servers fit into the machine.
 c.DockerSpawner.mem_limit = facts["memory"]
 

@@ -22,7 +22,7 @@ from hub_config.settings import DirectoryHome, DirectoryShare, Hooks, Settings
 from hub_config.state import State
 from spawner.homes import is_mounted
 from spawner.naming import network
-from spawner.records import on_tmpfs
+from spawner.runtimes import on_tmpfs
 
 HOOKS = ("as-root.sh", "as-user.sh")
 OPEN_FOLDERS = ("admin", "homes")

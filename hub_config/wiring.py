@@ -27,7 +27,7 @@ from spawner import profiles
 from spawner.docker import LabhubDockerSpawner
 from spawner.engine import ensure_network
 from spawner.naming import network
-from spawner.records import prepare_runtime
+from spawner.runtimes import prepare_runtime
 from spawner.shared import Shared
 
 TEMPLATES = Path(__file__).parent / "templates"

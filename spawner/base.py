@@ -233,7 +233,9 @@ class StartSequence(Spawner):
             return
         record = self.shared.records.read(names.server_id)
         if record and record.identity == person.identity:
-            self.object_name, self.object_id = record.container, record.container_id
+            # one that was not claimed when the hub was killed is cleaned up before the next start
+            self.object_name = record.container
+            self.object_id = record.container_id if record.is_claimed else ""
 
     def clear_state(self) -> None:
         """Forget the last server; called before a start and after a stop."""
@@ -251,6 +253,8 @@ class StartSequence(Spawner):
             await self.shared.containers.remove(record.container_id)
         await self.shared.containers.remove(self.object_name)
         self.object_id = ""
+        for runtime_id in {server_id, record.runtime if record else ""} - {""}:
+            await asyncio.to_thread(self.shared.runtimes.close, runtime_id)
         await asyncio.to_thread(records.forget, server_id)
 
 

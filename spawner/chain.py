@@ -48,19 +48,16 @@ def chain_environment(
     }
 
 
-def chain_mounts(hooks: Hooks, runtime: str, chain: Chain) -> list[Mount]:
-    """Return the mounts through which the start chain works.
+def runtime_mounts(runtime: str, chain: Chain) -> list[Mount]:
+    """Return the mounts that every container of a chain gets when it is made.
 
     Args:
-        hooks: `[hooks]` of the settings.
-        runtime: The server's runtime directory.
+        runtime: Its runtime directory.
         chain: The image's start chain; docker-stacks' gets our hooks as a drop-in.
     """
     if chain == "none":
         return []
     mounts = [Mount("/run/labhub", runtime, type="bind")]
-    if hooks.folder.is_dir():
-        mounts.append(Mount("/run/labhub/hooks", str(hooks.folder), type="bind", read_only=True))
     if chain == "docker-stacks":
         drop_in = "before-notebook.d/50-operator-hooks.sh"
         for target, source in (
@@ -69,3 +66,10 @@ def chain_mounts(hooks: Hooks, runtime: str, chain: Chain) -> list[Mount]:
         ):
             mounts.append(Mount(target, str(source), type="bind", read_only=True))
     return mounts
+
+
+def hook_mounts(hooks: Hooks, chain: Chain) -> list[Mount]:
+    """Return the mount of the operators' hooks, if they have any: the folder as it is now."""
+    if chain == "none" or not hooks.folder.is_dir():
+        return []
+    return [Mount("/run/labhub/hooks", str(hooks.folder), type="bind", read_only=True)]

@@ -49,7 +49,7 @@ async def hand_over(
         request = {"version": VERSION, "environment": environment}
         answer = await _ask(connection, request, timeout_s)
     if not isinstance(answer, dict) or answer.get("taken") is not True:
-        raise ClaimFailed(f"refused: {str(answer)[:200]}")
+        raise ClaimFailed(f"refused: {answer!r:.200}")
 
 
 async def is_waiting(runtime: Path) -> bool:
@@ -75,7 +75,7 @@ async def _ask(connection: socket.socket, request: dict[str, Any], timeout_s: fl
             return json.loads(answer)
     except TimeoutError as error:
         raise ClaimFailed(f"no answer within {timeout_s:g} s") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ClaimFailed(f"no proper answer: {error}") from error
 
 
@@ -115,7 +115,7 @@ def read_ready(runtime: Path) -> int | None:
     try:
         fields = json.loads(os.pread(descriptor, _LARGEST_ANSWER, 0))
         memory = fields["memory_kib"] if fields["version"] == VERSION else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     finally:
         os.close(descriptor)

@@ -81,6 +81,26 @@ def of_long_queue(seconds: int) -> Diagnosis:
     )
 
 
+def of_stalled_folders() -> Diagnosis:
+    """Return the diagnosis of storage, of hooks or shares, that does not answer."""
+    return Diagnosis(
+        "A disk that every server needs does not answer, so none is started now. Your files are "
+        "safe. Try again in a few minutes, and tell {contact} if it lasts.",
+        "the storage of the hooks or of a share did not answer",
+        "storage_stalled",
+    )
+
+
+def of_unsafe_folder(error: str) -> Diagnosis:
+    """Return the diagnosis of a folder whose path goes through somebody's link."""
+    return Diagnosis(
+        "A folder that your server needs has been replaced by a link, so it is not opened. Tell "
+        "{contact}.",
+        f"{error}; put the folder itself there",
+        "mount_refused",
+    )
+
+
 def of_refused_claim(error: str) -> Diagnosis:
     """Return the diagnosis of a new container that would not be claimed."""
     return Diagnosis(

@@ -12,8 +12,10 @@ import asyncio
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 from docker.types import DriverConfig, Mount
 
@@ -23,6 +25,7 @@ from spawner.engine import Engine, EngineError
 from spawner.naming import home_path, home_volume, labels
 
 OnServer = NfsHome | NfsShare
+T = TypeVar("T")
 
 CHECK_TIMEOUT_S = 10
 """A file system that does not answer by then is taken for stalled."""
@@ -73,9 +76,7 @@ async def prepare_home(
 
 async def _prepare_directory(home: DirectoryHome, person: Person) -> str:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(_THREADS, check_directory, home, person)
+        return await ask_storage(check_directory, home, person)
     except TimeoutError as error:
         raise HomeError(
             "The disk with your files does not answer. Your files are safe. Try again in a few "
@@ -83,6 +84,16 @@ async def _prepare_directory(home: DirectoryHome, person: Person) -> str:
             f"{home.folder}: the file system did not answer within {CHECK_TIMEOUT_S} s",
             "home_stalled",
         ) from error
+
+
+async def ask_storage(question: Callable[..., T], *arguments: Any) -> T:
+    """Run what may block on a file system in a thread; return its result.
+
+    Raises:
+        TimeoutError: there was none within CHECK_TIMEOUT_S.
+    """
+    async with asyncio.timeout(CHECK_TIMEOUT_S):
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, question, *arguments)
 
 
 def check_directory(home: DirectoryHome, person: Person) -> str:

@@ -7,33 +7,46 @@ folder becomes a mount of its own that is attached nowhere (open_tree(2)), gets 
 the container (setns(2), move_mount(2)). So nothing is ever mounted on the host, a killed helper
 leaves nothing behind, and the mounts end with the container. Needs Linux 5.12 and CAP_SYS_ADMIN.
 
+A source is opened step by step. A link is followed only where nobody but root can have put it: an
+operator's own links work, and one that a person put into a share leads nowhere.
+
 Job: `{"pid", "runtime": [device, inode], "binds": [{"source", "target", "read_only"}]}`, or
 `{"probe": FOLDER}` to try all calls in a namespace of our own. Answer: `{}`, or `{"error"}` and,
-where a source is not there, `"missing"`. Only the standard library: nothing may be imported once
-the container's file system is ours.
+where a source is not there, `"missing"`, or where a link was refused, `"refused"`. Only the
+standard library, and nothing may be imported once the container's file system is ours: not even a
+traceback is printed there, which would read its source.
 """
 
 import ctypes
 import json
 import os
+import signal
 import stat
 import sys
+from typing import Any
 
 OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442  # the same on every architecture since 5.2
-AT_FDCWD = -100
-CLONE_TREE = 0x1 | os.O_CLOEXEC | 0x8000 | 0x100  # clone, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW
 TREE_ITSELF = 0x1000 | 0x8000  # AT_EMPTY_PATH, AT_RECURSIVE
+CLONE_TREE = 0x1 | os.O_CLOEXEC | TREE_ITSELF
 BOTH_ENDS_OPEN = 0x4 | 0x40  # MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH
 READ_ONLY, NOSUID, NODEV = 0x1, 0x2, 0x4
 PRIVATE = 1 << 18
 NEW_MOUNTS = 0x20000  # CLONE_NEWNS
+PARENT_DEATH_SIGNAL = 1  # prctl(2)
+MOST_LINKS = 40
 RUNTIME = "/run/labhub"
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc.syscall.restype = ctypes.c_long
 
 
 class MissingSource(OSError):
     """A folder of the host is not there."""
+
+
+class RefusedSource(OSError):
+    """A folder's path goes through a link that others than root may have made."""
 
 
 def checked(result: int, what: str) -> int:
@@ -44,22 +57,51 @@ def checked(result: int, what: str) -> int:
     return result
 
 
-def detached(source: str, read_only: bool) -> int:
-    """Return the descriptor of a mount of a host's folder that is attached nowhere yet."""
+def call(what: str, number: int, *arguments: Any) -> int:
+    """Make a system call that the C library may not have; integers are as long as the kernel's."""
+    longs = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    return checked(_libc.syscall(ctypes.c_long(number), *longs), what)
+
+
+def opened(source: str) -> int:
+    """Return the descriptor of a folder of the host.
+
+    Raises:
+        MissingSource: it is not there.
+        RefusedSource: its path goes through somebody's link, or it is no folder.
+    """
+    place = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    names, links = source.strip("/").split("/"), 0
     try:
-        if not stat.S_ISDIR(os.lstat(source).st_mode):
-            raise NotADirectoryError(20, "is no folder", source)
+        while names:
+            name, above = names.pop(0), place
+            if name in ("", "."):
+                continue
+            place = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=above)
+            found, folder = os.fstat(place), os.fstat(above)
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                if folder.st_uid != 0 or folder.st_mode & 0o022 or links > MOST_LINKS:
+                    raise RefusedSource(40, f"{name} is a link that anybody may have made", source)
+                target = os.readlink("", dir_fd=place)
+                os.close(place)
+                place = os.open("/", os.O_PATH) if target.startswith("/") else os.dup(above)
+                names[:0] = target.split("/")
+            elif not stat.S_ISDIR(found.st_mode):
+                raise RefusedSource(20, f"{name} is no folder", source)
+            os.close(above)
     except FileNotFoundError as error:
         raise MissingSource(2, "is missing", source) from error
-    path = ctypes.c_char_p(os.fsencode(source))
-    tree = checked(_libc.syscall(OPEN_TREE, AT_FDCWD, path, ctypes.c_uint(CLONE_TREE)), source)
+    return place
+
+
+def detached(source: str, read_only: bool) -> int:
+    """Return the descriptor of a mount of a host's folder that is attached nowhere yet."""
+    tree = call(source, OPEN_TREE, opened(source), b"", CLONE_TREE)
     flags = NOSUID | NODEV | (READ_ONLY if read_only else 0)
     attributes = (ctypes.c_uint64 * 4)(flags, 0, PRIVATE, 0)
-    size = ctypes.c_size_t(ctypes.sizeof(attributes))
-    checked(
-        _libc.syscall(MOUNT_SETATTR, tree, b"", ctypes.c_uint(TREE_ITSELF), attributes, size),
-        source,
-    )
+    size = ctypes.sizeof(attributes)
+    call(source, MOUNT_SETATTR, tree, b"", TREE_ITSELF, attributes, size)
     return tree
 
 
@@ -74,7 +116,7 @@ def attach(tree: int, target: str) -> None:
             pass
         place = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
         os.close(above)
-    checked(_libc.syscall(MOVE_MOUNT, tree, b"", place, b"", ctypes.c_uint(BOTH_ENDS_OPEN)), target)
+    call(target, MOVE_MOUNT, tree, b"", place, b"", BOTH_ENDS_OPEN)
     os.close(place)
 
 
@@ -95,10 +137,8 @@ def probe(folder: str) -> None:
     os.close(os.pidfd_open(os.getpid()))
 
 
-def main() -> None:
-    """Do the job of stdin and print how it went."""
-    job = json.load(sys.stdin)
-    answer = {}
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Do a job; return the answer to it."""
     try:
         if "probe" in job:
             probe(job["probe"])
@@ -108,10 +148,27 @@ def main() -> None:
             for tree, target in trees:
                 attach(tree, target)
     except MissingSource as error:
-        answer = {"error": f"{error.filename} is missing", "missing": True}
-    except (OSError, AttributeError) as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer))
+        return {"error": f"{error.filename} is missing", "missing": True}
+    except RefusedSource as error:
+        return {"error": f"{error.filename}: {error.strerror}", "refused": True}
+    except BaseException as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {}
+
+
+def main() -> None:
+    """Do the job of stdin, print how it went, and end without any clean-up or import."""
+    hub = os.getppid()
+    checked(_libc.prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0), "prctl")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    job = json.load(sys.stdin)
+    sys.meta_path.clear()
+    sys.path_hooks.clear()
+    sys.path.clear()
+    sys.excepthook = lambda *_: os._exit(1)
+    answer = run(job) if os.getppid() == hub else {"error": "the hub has gone"}
+    os.write(1, json.dumps(answer).encode() + b"\n")
+    os._exit(0)
 
 
 if __name__ == "__main__":

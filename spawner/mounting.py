@@ -19,6 +19,8 @@ from typing import Any
 
 from docker.types import Mount
 
+from spawner.mount_helper import MissingSource, opened
+
 HELPER = Path(__file__).with_name("mount_helper.py")
 MOUNT_TIMEOUT_S = 10
 
@@ -28,11 +30,12 @@ class MountError(Exception):
 
     Attributes:
         is_missing: A folder of the host is not there; nothing else is wrong.
+        is_refused: A folder's path goes through a link that others than root may have made.
     """
 
-    def __init__(self, message: str, is_missing: bool = False) -> None:
+    def __init__(self, message: str, is_missing: bool = False, is_refused: bool = False) -> None:
         super().__init__(message)
-        self.is_missing = is_missing
+        self.is_missing, self.is_refused = is_missing, is_refused
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,17 @@ def split_mounts(mounts: Iterable[Mount]) -> tuple[list[Mount], list[Bind]]:
         else:
             given.append(mount)
     return given, sorted(binds, key=lambda bind: bind.target.count("/"))
+
+
+def check_sources(sources: Iterable[str]) -> None:
+    """Open folders as the helper does. Blocks: call it in a thread.
+
+    Raises:
+        RefusedSource: a path goes through a link that others than root may have made.
+    """
+    for source in sources:
+        with contextlib.suppress(MissingSource):  # the engine says that better
+            os.close(opened(source))
 
 
 class Mounter:
@@ -145,4 +159,5 @@ async def _help(job: dict[str, Any]) -> None:
         text = errors.decode(errors="replace").strip()
         raise MountError(f"the helper ended with {helper.returncode}: {text[-300:]}") from error
     if "error" in answer:
-        raise MountError(answer["error"], answer.get("missing", False))
+        missing, refused = answer.get("missing", False), answer.get("refused", False)
+        raise MountError(answer["error"], missing, refused)

@@ -15,10 +15,13 @@ from spawner.mounting import Mounter
 from spawner.queue import StartQueue
 from spawner.records import Records
 from spawner.registry import Registry
+from spawner.runtimes import Runtimes
 from spawner.standby import Standbys
 from spawner.warming import Warming
 
 STARTS_PER_PROCESSOR = 2
+RUNTIME_KIB = 4096
+"""Room in a runtime directory beside the logs of both hooks."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Shared:
     engine: Engine
     channels: Channels
     records: Records
+    runtimes: Runtimes
     containers: Containers
     mounter: Mounter
     queue: StartQueue
@@ -42,8 +46,13 @@ class Shared:
         engine = Engine(settings.engine, state.hub_id)
         registry = Registry.of(settings.registry, settings.start.digest_timeout_s)
         channels = Channels(engine, registry, settings.start.digest_shared_s)
-        records = Records(state.servers_folder, settings.hub.runtime_folder / state.hub_id)
+        records = Records(state.servers_folder)
+        runtimes = Runtimes(
+            settings.hub.runtime_folder / state.hub_id,
+            RUNTIME_KIB + 2 * settings.hooks.output_limit_kib,
+        )
         containers = Containers(engine, state.logs_folder / "servers")
+        warming = Warming(settings, engine, containers, records, runtimes)
         mounter = Mounter()
         queue = StartQueue(settings.start.concurrent_starts or default_starts())
         return cls(
@@ -53,12 +62,11 @@ class Shared:
             engine=engine,
             channels=channels,
             records=records,
+            runtimes=runtimes,
             containers=containers,
             mounter=mounter,
             queue=queue,
-            standbys=Standbys(
-                settings, Warming(settings, engine, containers, records), channels, mounter, queue
-            ),
+            standbys=Standbys(settings, warming, channels, mounter, queue),
         )
 
 

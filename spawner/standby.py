@@ -51,6 +51,8 @@ class Standbys:
     _ready: list[Standby] = field(default_factory=list)
     _removals: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _began: float = field(default_factory=time.time)
+    _checked_at: float = 0.0
     _not_before: float = 0.0
     _pause_s: float = FIRST_PAUSE_S
 
@@ -70,6 +72,7 @@ class Standbys:
             if fits and standby.given == given and not self._is_old(standby):
                 self._ready.remove(standby)
                 return standby
+        self._checked_at = 0.0  # those that are there may be of an image before
         return None
 
     async def keep(self) -> None:
@@ -78,8 +81,12 @@ class Standbys:
             begun = False
             while True:
                 self._wake.clear()
-                begun = begun or await self._begin()
-                busy = not begun or await self._look_after_all()
+                try:
+                    begun = begun or await self._begin()
+                    busy = not begun or await self._look_after_all()
+                except Exception:  # a fault of ours; without standbys everything still works
+                    _log.exception("The standbys could not be looked after")
+                    busy = False
                 try:
                     async with asyncio.timeout(1 if busy else CHECK_S):
                         await self._wake.wait()
@@ -102,9 +109,9 @@ class Standbys:
             engine = await self.warming.engine.call("info")
             socket, folder = settings.engine.socket, settings.hub.runtime_folder
             await self.mounter.try_out(folder, engine, socket)
-            await self.warming.remove_left_over()
-        except EngineError as error:
-            _log.warning("The engine does not answer yet: %s", error)
+            await self.warming.remove_left_over(self._began)
+        except (EngineError, OSError) as error:
+            _log.warning("What an earlier hub left could not be removed yet: %s", error)
             return False
         if reason := self.mounter.why_not:
             _log.warning("There are no standbys, every start is a cold one: %s.", reason)
@@ -113,10 +120,13 @@ class Standbys:
     async def _look_after_all(self) -> bool:
         """Replace what does not fit, and make what is missing; tell whether more is to be made."""
         wanted = wanted_standbys(self.settings) if self.mounter.works else {}
+        check_all = time.monotonic() - self._checked_at >= CHECK_S
         try:
             for profile in self.settings.profile:
                 image = await self.channels.local_image(profile.image)
-                await self._drop_unfit(profile, image)
+                if check_all:
+                    await self._drop_unfit(profile, image)
+                    self._checked_at = time.monotonic()
                 while image and image.waits and self._lacks(profile, wanted.get(profile.name, 0)):
                     if not self.queue.is_idle:
                         return True
@@ -124,7 +134,7 @@ class Standbys:
                         return False
                     self._ready.append(await self.warming.make(profile, image))
                     self._pause_s = FIRST_PAUSE_S
-        except (EngineError, StandbyFailed) as error:
+        except (EngineError, StandbyFailed, OSError) as error:
             _log.warning("No standby can be made for %g s: %s", self._pause_s, error)
             self._not_before = time.monotonic() + self._pause_s
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

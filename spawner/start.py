@@ -20,15 +20,16 @@ from docker.types import Mount
 from hub_config.people import Person
 from hub_config.settings import Profile
 from spawner import diagnosis
-from spawner.chain import chain_mounts
+from spawner.chain import hook_mounts, runtime_mounts
 from spawner.channels import Image
 from spawner.claim import ClaimFailed, NotWaiting, hand_over
 from spawner.containers import Container, describe, memory_gib
 from spawner.diagnosis import StartFailed
 from spawner.engine import EngineError
-from spawner.homes import prepare_home
+from spawner.homes import ask_storage, prepare_home
 from spawner.hooks import HookReport, keep_hook_logs
-from spawner.mounting import Bind, MountError, split_mounts
+from spawner.mount_helper import RefusedSource
+from spawner.mounting import Bind, MountError, check_sources, split_mounts
 from spawner.naming import ServerNames, home_path, network
 from spawner.progress import Progress
 from spawner.queue import Place
@@ -38,7 +39,6 @@ from spawner.shares import share_mount, visible_shares
 from spawner.waiting import ServerWait
 from spawner.warming import Standby
 
-LOG_TIMEOUT_S = 10
 _log = logging.getLogger("labhub")
 
 
@@ -78,7 +78,8 @@ class ServerStart:
     progress: Progress
     place: Place | None = None
     image: Image = field(init=False)
-    _home: Mount = field(init=False)
+    _mounts: list[Mount] = field(init=False)
+    _runtime: Path = field(init=False)
     _report: HookReport = field(init=False)
 
     # --- before JupyterHub's clock runs ---------------------------------------------------------
@@ -96,7 +97,8 @@ class ServerStart:
         # a home on this host is checked before a pull is begun; the other kinds need the image
         home = None if by_helper else await self._prepare_home("")
         self.image = await self._find_image()
-        self._home = home or await self._prepare_home(self.image.id)
+        home = home or await self._prepare_home(self.image.id)
+        self._mounts = [home, *self._share_mounts(), *await self._hook_mounts()]
         await self._queue_up()
 
     async def _prepare_home(self, image_id: str) -> Mount:
@@ -147,7 +149,7 @@ class ServerStart:
         """
         self.progress.tell("container", "running", "Making your server.")
         record = self._record(token)
-        given, binds = split_mounts([self._home, *self._share_mounts()])
+        given, binds = split_mounts(self._mounts)
         # taken before the first await: nobody else gets the same one
         standby = self.shared.standbys.take(self.profile.name, self.image, given)
         container = await self._claim_standby(standby, record, binds, environment)
@@ -165,22 +167,33 @@ class ServerStart:
         """Make a standby the owner's; None when there is none or it failed, and then it is gone."""
         if standby is None:
             return None
-        self._report = HookReport(self._runtime / REPORT)
-        container, records = standby.container, self.shared.records
-        record = replace(record, container_id=container.id)
+        container = standby.container
+        record = replace(record, container_id=container.id, runtime=standby.id)
+        self._use_runtime(standby.id)
         try:
-            await asyncio.to_thread(records.take_over, standby.id, record)
+            await self._keep(record)
             await asyncio.gather(
                 self.shared.containers.give_name(container.id, record.container),
                 self._bind(container, binds),
             )
-            await hand_over(records.runtime(record.server_id), dict(environment))
+            await hand_over(self._runtime, dict(environment))
+            await self._keep(replace(record, is_claimed=True))
         except (ClaimFailed, NotWaiting, MountError, EngineError, OSError) as error:
             _log.warning("%s: standby %s failed: %s", record.user, standby.id, error)
             # it may have the home: it must be gone before another one gets it
             await self.shared.containers.remove(container.id)
+            await asyncio.to_thread(self.shared.runtimes.close, standby.id)
             return None
         return container
+
+    async def _keep(self, record: Record) -> None:
+        """Write the record; who cancels the start waits for it, and so cleans up after it."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self.shared.records.write, record))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            raise
 
     async def _make_cold(
         self,
@@ -196,10 +209,12 @@ class ServerStart:
             except MountError as error:
                 if error.is_missing:
                     raise StartFailed(diagnosis.of_engine(error, missing_folder=True)) from error
+                if error.is_refused:
+                    raise StartFailed(diagnosis.of_unsafe_folder(str(error))) from error
                 _log.error("%s: mounting failed: %s", record.user, error)
             await self.shared.containers.remove(record.container)
-        mounts = [self._home, *self._share_mounts()]
-        return await self._make_new(record, mounts, [], environment)
+        await self._refuse_unsafe_folders()
+        return await self._make_new(record, self._mounts, [], environment)
 
     async def _make_new(
         self,
@@ -208,7 +223,8 @@ class ServerStart:
         binds: list[Bind],
         environment: Mapping[str, str],
     ) -> Container:
-        self._report = HookReport(self._runtime / REPORT)
+        self._use_runtime(record.server_id)
+        record = replace(record, runtime=record.server_id)
         container = await self._new_container(record, mounts, environment)
         if self.image.waits:
             try:
@@ -217,24 +233,24 @@ class ServerStart:
                 await self._wait(container).fail_if_ended()
                 raise
             await self._claim_new(container, environment)
+            await self._keep(replace(record, container_id=container.id, is_claimed=True))
         return container
 
     async def _new_container(
         self, record: Record, mounts: list[Mount], environment: Mapping[str, str]
     ) -> Container:
-        settings, records = self.shared.settings, self.shared.records
-        runtime = await asyncio.to_thread(records.open_runtime, record.server_id)
+        settings = self.shared.settings
+        runtime = await asyncio.to_thread(self.shared.runtimes.open, record.runtime)
         # before the container, where that gets the home at once
-        await asyncio.to_thread(records.write, record)
-        own = chain_mounts(settings.hooks, str(runtime), self.image.chain)
+        await self._keep(record)
+        mounts = [*mounts, *runtime_mounts(str(runtime), self.image.chain)]
         hub_network = network(self.shared.state.hub_id)
-        arguments = describe(
-            self.image, settings.limits, self.profile, hub_network, [*mounts, *own]
-        )
+        arguments = describe(self.image, settings.limits, self.profile, hub_network, mounts)
         if not self.image.waits:
             arguments |= self._ownership(environment)
         container_id = await self.shared.containers.create(record.container, "server", arguments)
-        await asyncio.to_thread(records.write, replace(record, container_id=container_id))
+        is_claimed = not self.image.waits
+        await self._keep(replace(record, container_id=container_id, is_claimed=is_claimed))
         return await self.shared.containers.start(container_id)
 
     def _ownership(self, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -281,9 +297,23 @@ class ServerStart:
     def _wait_limit_s(self) -> int:
         return self.shared.settings.start.port_timeout_s
 
-    @property
-    def _runtime(self) -> Path:
-        return self.shared.records.runtime(self.owner.names.server_id)
+    def _use_runtime(self, runtime_id: str) -> None:
+        self._runtime = self.shared.runtimes.path(runtime_id)
+        self._report = HookReport(self._runtime / REPORT)
+
+    async def _refuse_unsafe_folders(self) -> None:
+        """Look at the folders that the engine will mount by their paths, as the mounter does.
+
+        Raises:
+            StartFailed: a link is among them that others than root may have made.
+        """
+        _, binds = split_mounts(self._mounts)
+        try:
+            await ask_storage(check_sources, [bind.source for bind in binds])
+        except RefusedSource as error:
+            raise StartFailed(diagnosis.of_unsafe_folder(str(error))) from error
+        except TimeoutError as error:
+            raise StartFailed(diagnosis.of_stalled_folders()) from error
 
     def _wait(self, container: Container) -> ServerWait:
         memory = memory_gib(self.shared.settings.limits, self.profile)
@@ -293,6 +323,13 @@ class ServerStart:
         hub_id, groups = self.shared.state.hub_id, self.owner.groups
         shares = visible_shares(self.shared.settings.share, groups)
         return [share_mount(hub_id, share, groups) for share in shares]
+
+    async def _hook_mounts(self) -> list[Mount]:
+        hooks = self.shared.settings.hooks
+        try:
+            return await ask_storage(hook_mounts, hooks, self.image.chain)
+        except TimeoutError as error:
+            raise StartFailed(diagnosis.of_stalled_folders()) from error
 
     def _record(self, token: str) -> Record:
         return Record(
@@ -304,8 +341,9 @@ class ServerStart:
             image_id=self.image.id,
             digest=self.image.digest,
             profile=self.profile.name,
-            mounts=[dict(mount) for mount in (self._home, *self._share_mounts())],
+            mounts=[dict(mount) for mount in self._mounts],
             token=token,
+            is_claimed=False,
         )
 
     async def _keep_hook_logs(self) -> None:
@@ -313,8 +351,7 @@ class ServerStart:
         person, hooks = self.owner.person, self.shared.settings.hooks
         source = self._runtime / "logs"
         try:
-            async with asyncio.timeout(LOG_TIMEOUT_S):
-                problems = await asyncio.to_thread(keep_hook_logs, source, hooks, person.slug)
+            problems = await ask_storage(keep_hook_logs, source, hooks, person.slug)
         except (TimeoutError, OSError) as error:
             _log.error("The hooks' logs of %s are lost: %r", person.name, error)
             problems = ["The hooks' logs could not be kept."]

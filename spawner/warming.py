@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from docker.types import Mount
 
 from hub_config.settings import Profile, Settings
-from spawner.chain import chain_mounts
+from spawner.chain import runtime_mounts
 from spawner.channels import Image
 from spawner.claim import is_waiting, read_ready
 from spawner.containers import CPU_SHARES_OF_STANDBY, Container, Containers, describe
@@ -23,6 +23,7 @@ from spawner.engine import Engine, EngineError
 from spawner.mounting import split_mounts
 from spawner.naming import LABEL_HUB, LABEL_KIND, network, standby_name
 from spawner.records import Records
+from spawner.runtimes import Runtimes
 from spawner.shares import share_mount, visible_shares
 
 READY_TIMEOUT_S = 120.0
@@ -69,13 +70,15 @@ class Warming:
         settings: All settings.
         engine: The engine.
         containers: Makes containers on it.
-        records: Holds the runtime directories, and says whose a container is.
+        records: Say whose a container is.
+        runtimes: Makes their runtime directories.
     """
 
     settings: Settings
     engine: Engine
     containers: Containers
     records: Records
+    runtimes: Runtimes
 
     async def make(self, profile: Profile, image: Image) -> Standby:
         """Make a standby; return it when its imports are done.
@@ -94,8 +97,8 @@ class Warming:
 
     async def _make(self, profile: Profile, image: Image, standby_id: str, name: str) -> Standby:
         given, began = self._given_mounts(), time.monotonic()
-        runtime = await asyncio.to_thread(self.records.open_runtime, standby_id)
-        mounts = [*given, *chain_mounts(self.settings.hooks, str(runtime), image.chain)]
+        runtime = await asyncio.to_thread(self.runtimes.open, standby_id)
+        mounts = [*given, *runtime_mounts(str(runtime), image.chain)]
         hub_network = network(self.engine.hub_id)
         arguments = describe(image, self.settings.limits, profile, hub_network, mounts)
         arguments["host_config"]["CpuShares"] = CPU_SHARES_OF_STANDBY
@@ -132,32 +135,42 @@ class Warming:
         found = await self.engine.find("inspect_container", standby.container.id)
         if not (found and found["State"]["Running"] and not found["State"]["Paused"]):
             return False
-        return not standby.memory_kib or await is_waiting(self.records.runtime(standby.id))
+        return not standby.memory_kib or await is_waiting(self.runtimes.path(standby.id))
 
     async def remove(self, standby_id: str, container: str) -> None:
         """Remove a standby; what cannot be removed is removed when the next hub starts."""
         try:
             await self.containers.remove(container)
-            await asyncio.to_thread(self.records.close_runtime, standby_id)
+            await asyncio.to_thread(self.runtimes.close, standby_id)
         except (EngineError, OSError) as error:
             _log.warning("%s could not be removed: %s", standby_id, error)
 
-    async def remove_left_over(self) -> None:
-        """Remove the standbys of a hub that was killed; what has a record is somebody's server.
+    async def remove_left_over(self, since: float) -> None:
+        """Remove what a hub that was killed left: its standbys, and claims that it had not ended.
+
+        Args:
+            since: When this hub began, seconds since 1970; what is newer is its own.
 
         Raises:
             EngineError: the engine refused, or could not be asked.
         """
         try:
-            owned = {record.container_id for record in self.records.all()}
+            records = list(self.records.all())
         except ValueError as error:  # whose server it is cannot be told: leave all
-            _log.error("Standbys of an earlier hub are left alone: %s", error)
+            _log.error("What an earlier hub left is left alone: %s", error)
             return
+        for record in records:
+            if not record.is_claimed and self.records.written_at(record.server_id) < since:
+                await self.containers.remove(record.container_id or record.container)
+                await asyncio.to_thread(self.runtimes.close, record.runtime or record.server_id)
+                self.records.forget(record.server_id)
+        containers = {record.container_id for record in records}
         mine = [f"{LABEL_HUB}={self.engine.hub_id}", f"{LABEL_KIND}=standby"]
         found = await self.engine.call("containers", all=True, filters={"label": mine})
         for container in found:
-            if container["Id"] not in owned:
+            if container["Id"] not in containers:
                 await self.containers.remove(container["Id"])
-        for runtime in self.records.runtimes():
-            if runtime.startswith(PREFIX):
-                await asyncio.to_thread(self.records.close_runtime, runtime)
+        owned = {record.runtime for record in records}
+        for runtime_id in await asyncio.to_thread(self.runtimes.ids):
+            if runtime_id.startswith(PREFIX) and runtime_id not in owned:
+                await asyncio.to_thread(self.runtimes.close, runtime_id)

@@ -36,8 +36,14 @@ def control(option: int, value: int = 0) -> int:
     return answer
 
 
-def drop(identity: Identity) -> None:
-    """Become the identity, without any capability; raise OSError where something is left."""
+def drop(identity: Identity, dumpable: bool = True) -> None:
+    """Become the identity, without any capability; raise OSError where something is left.
+
+    Args:
+        identity: Who the process becomes.
+        dumpable: Whether others of that user may look into it from now on; not while it still has
+            what root opened.
+    """
     if identity.locked:
         for capability in range(64):
             if libc.prctl(BOUNDING_SET_READ, capability, 0, 0, 0) == 1:
@@ -50,7 +56,8 @@ def drop(identity: Identity) -> None:
     # Version and process (this one); three sets of 64 bits in two parts.
     if libc.capset((ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()) != 0:
         raise OSError(ctypes.get_errno(), "capset")
-    control(SET_DUMPABLE, 1)  # else /proc/self and /dev/stdout are closed to it
+    if dumpable:
+        control(SET_DUMPABLE, 1)  # else /proc/self and /dev/stdout are closed to it
 
 
 def run_as(identity: Identity, work: Callable[[], int]) -> int:
@@ -64,7 +71,7 @@ def run_as(identity: Identity, work: Callable[[], int]) -> int:
 def _work_and_exit(identity: Identity, work: Callable[[], int]) -> NoReturn:
     result = FAILED
     try:
-        drop(identity)
+        drop(identity, dumpable=False)
         result = work()
     except OSError as error:
         print(f"labhub: as user id {identity.uid}: {error}", file=sys.stderr, flush=True)

@@ -56,7 +56,10 @@ def _become(
             os.umask(0o022)
             os.chdir("/")
         else:
-            drop(user) if os.geteuid() == 0 else control(SET_NO_NEW_PRIVILEGES, 1)
+            if os.geteuid() == 0:
+                drop(user, dumpable=False)  # until exec closes what root opened
+            else:
+                control(SET_NO_NEW_PRIVILEGES, 1)
             enter_home(environ)
         os.execve(words[0], words, environ)  # noqa: S606 # no shell is wanted
     except OSError as error:

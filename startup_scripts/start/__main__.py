@@ -14,8 +14,6 @@ sys.path.insert(1, os.path.join(os.path.dirname(HERE), "operator_hooks"))
 def main(words: list[str]) -> None:
     """Wait for an owner, or start for the one whom the environment names."""
     os.umask(0o022)
-    for name in ("LABHUB_START_REFUSED", "BASH_ENV", "ENV", "CDPATH"):
-        os.environ.pop(name, None)
     if words[0] == "labhub-wait":
         import waiter  # noqa: PLC0415 # what is needed, and no more: imports are time
 

@@ -14,6 +14,7 @@ from process import enter_home, execute
 from refusal import REFUSED, StartRefused
 from report import report
 
+NEVER_FROM_OUTSIDE = ("LABHUB_START_REFUSED", "BASH_ENV", "ENV", "CDPATH")
 FOR_THE_START_ONLY = "LABHUB_ADMIN_UID LABHUB_ADMIN_GID LABHUB_LOG_FOLDER LABHUB_EXTRA_GROUPS"
 
 
@@ -23,6 +24,7 @@ def prepare() -> Identity:
     Returns:
         Whom the server belongs to. Its environment is os.environ.
     """
+    forget_what_misleads()
     run_folder("start-notebook.d")
     began = time.monotonic()
     try:
@@ -45,6 +47,12 @@ def prepare() -> Identity:
     os.environ["PWD"] = os.environ["HOME"]
     clean_environment()
     return identity
+
+
+def forget_what_misleads() -> None:
+    """Drop the variables that would change what a shell of ours does."""
+    for name in NEVER_FROM_OUTSIDE:
+        os.environ.pop(name, None)
 
 
 def refuse(reason: str) -> NoReturn:
@@ -70,6 +78,7 @@ def run_command(words: list[str]) -> NoReturn:
     else:
         said = "This container was not started as root, so the account stays as it is."
         report("account", "warning", said)
+        forget_what_misleads()
         run_folder("start-notebook.d")
         run_folder("before-notebook.d")
         clean_environment()

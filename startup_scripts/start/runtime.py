@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+from contextlib import suppress
 from typing import Optional
 
 from refusal import REFUSED
@@ -24,10 +25,15 @@ def check_folder() -> None:
 
 
 def write_ready() -> None:
-    """Tell the hub that the imports are done, and how much memory they take."""
-    with open("/proc/self/smaps_rollup", encoding="ascii") as lines:
-        pss = next(line for line in lines if line.startswith("Pss:"))
+    """Tell the hub that the imports are done, and how much memory they take.
+
+    Nobody needs it once there is an owner: a full disk is no reason to end then, and before that
+    the hub waits for so long only.
+    """
     new = f"{FOLDER}/.ready.json"
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as ready:
-        json.dump({"version": 1, "memory_kib": int(pss.split()[1])}, ready)
-    os.rename(new, f"{FOLDER}/ready.json")
+    with suppress(OSError):
+        with open("/proc/self/smaps_rollup", encoding="ascii") as lines:
+            pss = next(line for line in lines if line.startswith("Pss:"))
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as ready:
+            json.dump({"version": 1, "memory_kib": int(pss.split()[1])}, ready)
+        os.rename(new, f"{FOLDER}/ready.json")

@@ -10,7 +10,6 @@ import docker
 
 from hub_config.settings import LOCAL_IMAGE
 from spawner.naming import LABEL_HUB, LABEL_KIND
-from spawner.warming import PREFIX
 from tests.support.hub import RunningHub
 
 READY_TIMEOUT_S = 120
@@ -46,11 +45,14 @@ def wait_for_standbys(hub: RunningHub, engine: docker.APIClient, count: int) -> 
     """Return the ids of the containers of a hub's standbys when just so many are ready."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
-        ready = [each for each in runtimes(hub) if (each / "ready.json").exists()]
-        ready = [each for each in ready if each.name.startswith(PREFIX)]
+        ready = [
+            each
+            for each in runtimes(hub)
+            if (each / "ready.json").exists() and not (each / "claimed").exists()
+        ]
         found = standbys_of(hub, engine)
         if len(ready) == len(found) == count:
-            time.sleep(1)  # the hub looks every 0.1 s
+            time.sleep(0.5)  # the hub looks every 0.1 s
             return [each["Id"] for each in found]
         assert time.monotonic() < deadline, f"{len(ready)} of {count} standbys: {hub.log()[-3000:]}"
         time.sleep(0.1)

@@ -21,18 +21,18 @@ from hub_config.loading import load_settings
 from hub_config.settings import Build, Settings
 
 
-def test_without_names_the_three_comparisons_run() -> None:
-    assert choose([]) == ["start", "standby", "storm"]
+def test_without_names_all_comparisons_run() -> None:
+    assert choose([]) == ["start", "standby", "storm", "hang"]
 
 
 def test_named_ones_run_once_in_their_order() -> None:
-    assert choose(["hub", "storm", "start", "storm"]) == ["start", "storm", "hub"]
+    assert choose(["hub", "hang", "start", "hang"]) == ["start", "hang", "hub"]
 
 
 def test_unknown_name_is_told_the_known_ones() -> None:
     with pytest.raises(CommandError, match="strom") as caught:
         choose(["start", "strom"])
-    assert "start, standby, storm" in caught.value.fix
+    assert "start, standby, storm, hang, and hub" in caught.value.fix
 
 
 def test_an_unknown_name_is_refused_before_anything_is_done() -> None:

@@ -87,7 +87,7 @@ def test_a_server_is_one_that_the_hub_would_adopt(
     assert running[0].server.ip == "10.9.8.7"
     assert running[0].state["object_id"] == "c0ffee"
     assert running[0].oauth_client.identifier == names.oauth_client
-    records = Records(state.servers_folder, settings.hub.runtime_folder / state.hub_id)
+    records = Records(state.servers_folder)
     record = records.read(names.server_id)
     assert record is not None
     assert (record.identity, record.container_id) == (owner.identity, "c0ffee")

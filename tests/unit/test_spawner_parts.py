@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from spawner.profiles import (
     render_form,
 )
 from spawner.records import REPORT, Record, Records
+from spawner.runtimes import Runtimes, on_tmpfs
 from spawner.shares import extra_groups, share_mount, visible_shares
 
 OPEN = Profile(name="small", title="Small <b>", description="For everyone & more.")
@@ -104,7 +106,7 @@ def record(server_id: str = "alice") -> Record:
 
 def test_record_survives_and_is_private(tmp_path: Path) -> None:
     """What was written is read again; nobody else may read it; its token is in no repr."""
-    records = Records(tmp_path, tmp_path / "run")
+    records = Records(tmp_path)
     records.write(record())
     assert records.read("alice") == record()
     assert records.path("alice").stat().st_mode & 0o777 == 0o600
@@ -113,19 +115,55 @@ def test_record_survives_and_is_private(tmp_path: Path) -> None:
     assert records.read("alice") is None
 
 
-def test_runtime_directory_is_new_for_each_start(tmp_path: Path) -> None:
+@pytest.fixture
+def runtimes(tmp_path: Path) -> Iterator[Runtimes]:
+    made = Runtimes(tmp_path / "run", 1024)
+    yield made
+    for runtime_id in made.ids():
+        made.close(runtime_id)
+
+
+def test_runtime_directory_is_new_for_each_start(tmp_path: Path, runtimes: Runtimes) -> None:
     """A start never sees what was left there, not even trees, and links lead nowhere."""
-    records = Records(tmp_path, tmp_path / "run")
-    path = records.open_runtime("alice")
+    path = runtimes.open("alice")
     assert path.stat().st_mode & 0o777 == 0o700
     (path / REPORT).write_bytes(line())
-    assert not (records.open_runtime("alice") / REPORT).exists()
+    assert not (runtimes.open("alice") / REPORT).exists()
     (tmp_path / "kept").write_text("somebody's")
     (path / "x" / "y").mkdir(parents=True)
     (path / "x" / "link").symlink_to(tmp_path)
-    records.close_runtime("alice")
-    assert not path.exists()
+    runtimes.close("alice")
+    assert runtimes.ids() == []
     assert (tmp_path / "kept").read_text() == "somebody's"
+
+
+def test_one_server_cannot_fill_the_memory_of_others(runtimes: Runtimes) -> None:
+    """Each has a small tmpfs of its own: bytes and files are bounded, and all of it goes."""
+    mine, other = runtimes.open("alice"), runtimes.open("bob")
+    assert on_tmpfs(mine)
+    with pytest.raises(OSError, match="No space"):
+        (mine / "much").write_bytes(bytes(2 * 2**20))
+    with pytest.raises(OSError, match="No space"):
+        for number in range(1000):
+            (mine / str(number)).touch()
+    (other / REPORT).write_bytes(line() * 1000)
+    runtimes.close("alice")
+    assert runtimes.ids() == ["bob"]
+
+
+def test_what_was_left_is_removed_whatever_it_is(runtimes: Runtimes) -> None:
+    """Where nothing could be mounted trees of any depth go, too."""
+    plain = runtimes.path("alice")
+    plain.mkdir(parents=True)
+    deep = os.open(plain, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=deep)
+        below = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    os.close(deep)
+    runtimes.close("alice")
+    assert runtimes.ids() == []
 
 
 def kept(tmp_path: Path, text: str = "new") -> tuple[Hooks, Path]:
