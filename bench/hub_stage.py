@@ -99,7 +99,7 @@ class Stage:
     def _remove_folder(self) -> None:
         points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for point in sorted((p for p in points if p.startswith(f"{self.folder}/")), reverse=True):
-            subprocess.run(["umount", point], check=True, capture_output=True)
+            subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
         if self.folder.exists():
             shutil.rmtree(self.folder)
 

@@ -122,7 +122,7 @@ class MeasuredHub:
     def _remove_folder(self) -> None:
         # Not a step into a folder over which something is mounted: it may be somebody's files.
         for point in mounts_below(self.folder):
-            subprocess.run(["umount", point], check=True, capture_output=True)
+            subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
         if self.folder.exists():
             shutil.rmtree(self.folder)
 

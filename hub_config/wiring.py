@@ -21,6 +21,7 @@ from tornado.web import HTTPError
 from authenticator.demo import DemoAuthenticator
 from authenticator.github import GitHubAuthenticator
 from hub_config import roles
+from hub_config.database import QuickCommits
 from hub_config.settings import Hooks, Settings
 from hub_config.state import State
 from spawner import profiles
@@ -83,6 +84,8 @@ def hub(c: Any, settings: Settings, state: State, gateway: str) -> None:
     c.JupyterHub.hub_bind_url = f"http://{gateway}:{settings.hub.hub_port}"
     c.JupyterHub.cookie_secret_file = str(state.cookie_secret_file)
     c.JupyterHub.db_url = f"sqlite:///{state.database_file}"
+    # JupyterHub's own argument, and ours
+    c.JupyterHub.db_kwargs = {"connect_args": {"check_same_thread": False, "factory": QuickCommits}}
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
     c.ConfigurableHTTPProxy.should_start = False

@@ -57,6 +57,21 @@ def test_the_course_is_fetched_and_merged(host: Host, course: Path) -> None:
     assert second.step("as-user")["message"] == "as-user.sh is done."
 
 
+def test_what_was_deleted_comes_back(host: Host, course: Path) -> None:
+    """A start without news from the course changes nothing, but for a lesson that was deleted."""
+    variables = {"COURSE_REPO": "/srv/course"}
+    host.run(environment=variables)
+    lesson = host.home / "course" / "lesson.txt"
+    lesson.write_text("my answer")
+    again = host.run("cat ~/course/lesson.txt", environment=variables)
+    assert (again.output, again.step("as-user")["state"]) == ("my answer", "done")
+    assert "$ git" not in host.log("as-user")  # as gitpuller says what it runs
+    lesson.unlink()
+    last = host.run("cat ~/course/lesson.txt", environment=variables)
+    assert last.output == "lesson 1"
+    assert "$ git" in host.log("as-user")
+
+
 def test_shared_data_is_linked_where_nothing_is_in_the_way(host: Host, course: Path) -> None:
     """Links appear in the home, and a file of the student's with that name is kept."""
     own = host.home / "notes.txt"

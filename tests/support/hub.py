@@ -97,7 +97,9 @@ class RunningHub:
             client.remove_network(network["Id"])
         client.close()
         subprocess.run(
-            ["umount", str(self.settings.hub.runtime_folder)], check=False, capture_output=True
+            ["umount", "--recursive", "--lazy", str(self.settings.hub.runtime_folder)],
+            check=False,
+            capture_output=True,
         )
         if Process("hub", self.state).log_file.exists():  # not where it was never started
             unknown = [line for line in self.log().splitlines() if "not recognized by" in line]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
+from hub_config.database import QuickCommits
 from hub_config.state import State
 
 
@@ -29,3 +32,15 @@ def test_open_modes_are_mended(tmp_path: Path) -> None:
 def test_two_hubs_have_two_ids(tmp_path: Path) -> None:
     """Hubs on one engine tell their containers apart."""
     assert State(tmp_path / "a").prepare().hub_id != State(tmp_path / "b").prepare().hub_id
+
+
+def test_commits_do_not_wait_for_the_disk(tmp_path: Path) -> None:
+    """The hub's database has a write-ahead log, and what was committed is there for others."""
+    file = tmp_path / "hub.sqlite"
+    with contextlib.closing(sqlite3.connect(file, factory=QuickCommits)) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert database.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+        with database:
+            database.execute("CREATE TABLE kept (x)")
+        with contextlib.closing(sqlite3.connect(file)) as other:
+            assert other.execute("SELECT count(*) FROM kept").fetchone() == (0,)
