@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .model import Settings
 
 _MANY_PEOPLE = 10_000
+_GROUP_OF_PROGRAMS = 100
 
 
 def conflicts(settings: Settings) -> Iterator[Finding]:
@@ -37,6 +38,7 @@ def conflicts(settings: Settings) -> Iterator[Finding]:
         _times,
         _ids,
         _trusted_group,
+        _group_of_programs,
     ):
         yield from check(settings)
 
@@ -243,6 +245,17 @@ def _ids(settings: Settings) -> Iterator[Finding]:
                 f"{first}",
                 "Choose an id below, or set start.first_uid higher before the first sign-in.",
                 (("start", "first_uid"),),
+            )
+
+
+def _group_of_programs(settings: Settings) -> Iterator[Finding]:
+    """Keep people out of the group that may write to what root loads before they are there."""
+    for index, share in enumerate(settings.share):
+        if share.gid == _GROUP_OF_PROGRAMS:
+            yield Finding(
+                ("share", index, "gid"),
+                f"is {share.gid}, the group that may write to the programs of docker-stacks images",
+                "Give the share a group id of its own.",
             )
 
 

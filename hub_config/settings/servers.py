@@ -149,7 +149,7 @@ class Start(Section):
         120, ge=5, le=3600, description="Time from the container's start to an open port, seconds."
     )
     first_uid: Whole = Field(
-        20000, ge=1000, le=2000000000, description="First user id that is given to a person."
+        20000, ge=1001, le=2000000000, description="First user id that is given to a person."
     )
     umask: Annotated[
         str,
