@@ -1,8 +1,8 @@
 """What JupyterHub calls: start, stop, poll and progress of one server, for every engine.
 
-The stages of a start are in `start.py`; each is told to the page, each wait has a deadline, and
-each failure ends in a diagnosis. Whatever becomes of a start, its container is removed (after its
-log was kept) and its record forgotten.
+The stages of a start are in `preparing.py` and `start.py`; each is told to the page, each wait has
+a deadline, and each failure ends in a diagnosis. Whatever becomes of a start, its container is
+removed (after its log was kept) and its record forgotten.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from spawner.diagnosis import Diagnosis, StartFailed
 from spawner.engine import EngineError
 from spawner.homes import HomeError
 from spawner.naming import ServerNames, server_names
+from spawner.preparing import Owner, Preparation
 from spawner.progress import Progress
 from spawner.shared import Shared
-from spawner.start import Owner, ServerStart
+from spawner.start import ServerStart
 
 
 class StartSequence(Spawner):
@@ -106,8 +107,8 @@ class StartSequence(Spawner):
             self.object_name = owner.names.container  # an earlier start may have met nobody known
             profile = self.choose(self.user_options)
             await self._clean_up()
-            self.under_way = ServerStart(self.shared, owner, profile, self.progress_of_start)
-            await self.under_way.prepare()
+            stages = (self.shared, owner, profile, self.progress_of_start)
+            self.under_way = ServerStart(*stages, await Preparation(*stages).run())
 
     async def start(self) -> tuple[str, int]:
         """Start the server; called once per start, within `start_timeout`.
@@ -124,7 +125,7 @@ class StartSequence(Spawner):
             raise RuntimeError("run_pre_spawn_hook comes before start")
         try:
             async with self._explaining(limit_s), asyncio.timeout(limit_s):
-                self.set_limits(under_way.profile, under_way.image)
+                self.set_limits(under_way.profile, under_way.prepared.image)
                 container = await under_way.make(self.get_env(), self.api_token)
                 self.object_id = container.id
                 await under_way.wait(container, self.port)
@@ -134,8 +135,8 @@ class StartSequence(Spawner):
         return container.ip, self.port
 
     def _leave_queue(self) -> None:
-        if self.under_way and self.under_way.place:
-            self.under_way.place.leave()
+        if self.under_way:
+            self.under_way.prepared.place.leave()
         self.under_way = None
 
     @contextlib.asynccontextmanager
@@ -265,5 +266,6 @@ def _diagnosis(error: Exception) -> Diagnosis:
         return Diagnosis(str(error), error.log, error.reason)
     if isinstance(error, ImageMissing):
         return diagnosis.of_missing_image(error)
-    missing = "bind source path does not exist" in str(error)
-    return diagnosis.of_engine(error, missing_folder=missing)
+    if "bind source path does not exist" in str(error):
+        return diagnosis.of_mount("missing", str(error))
+    return diagnosis.of_engine(error)

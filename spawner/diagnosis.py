@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 REFUSED_BY_CHAIN = 78
 """Exit status of a start chain that refuses to go on (EX_CONFIG in sysexits.h)."""
@@ -81,23 +81,25 @@ def of_long_queue(seconds: int) -> Diagnosis:
     )
 
 
-def of_stalled_folders() -> Diagnosis:
-    """Return the diagnosis of storage, of hooks or shares, that does not answer."""
-    return Diagnosis(
-        "A disk that every server needs does not answer, so none is started now. Your files are "
-        "safe. Try again in a few minutes, and tell {contact} if it lasts.",
-        "the storage of the hooks or of a share did not answer",
-        "storage_stalled",
-    )
+def of_mount(fault: Literal["missing", "refused", "stalled"], error: str) -> Diagnosis:
+    """Return the diagnosis of a folder that a server needs and cannot have.
 
-
-def of_unsafe_folder(error: str) -> Diagnosis:
-    """Return the diagnosis of a folder whose path goes through somebody's link."""
+    Args:
+        fault: What is wrong with it.
+        error: Which folder it is, for the log.
+    """
+    what, log = {
+        "missing": ("is missing on this machine", "a mount's source is missing: {}"),
+        "refused": (
+            "has been replaced by a link, so it is not opened",
+            "{}; put the folder itself there",
+        ),
+        "stalled": ("is on a disk that does not answer just now", "{}: a disk has stalled"),
+    }[fault]
     return Diagnosis(
-        "A folder that your server needs has been replaced by a link, so it is not opened. Tell "
-        "{contact}.",
-        f"{error}; put the folder itself there",
-        "mount_refused",
+        f"A folder that your server needs {what}. Your files are safe. Tell {{contact}}.",
+        log.format(error),
+        f"mount_{fault}",
     )
 
 
@@ -135,14 +137,8 @@ def of_our_fault(error: Exception) -> Diagnosis:
     )
 
 
-def of_engine(error: Exception, missing_folder: bool = False) -> Diagnosis:
+def of_engine(error: Exception) -> Diagnosis:
     """Return the diagnosis of an engine that refused or did not answer."""
-    if missing_folder:
-        return Diagnosis(
-            "A folder that your server needs is missing on this machine. Tell {contact}.",
-            f"a mount's source is missing: {error}",
-            "mount_missing",
-        )
     return Diagnosis(
         "The machine that runs the servers does not answer properly just now. Nothing is lost. Try "
         "again in a minute, and tell {contact} if it lasts.",

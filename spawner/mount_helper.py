@@ -11,8 +11,8 @@ A source is opened step by step. A link is followed only where nobody but root c
 operator's own links work, and one that a person put into a share leads nowhere.
 
 Job: `{"pid", "runtime": [device, inode], "binds": [{"source", "target", "read_only"}]}`, or
-`{"probe": FOLDER}` to try all calls in a namespace of our own. Answer: `{}`, or `{"error"}` and,
-where a source is not there, `"missing"`, or where a link was refused, `"refused"`. Only the
+`{"probe": FOLDER}` to try all calls in a namespace of our own. Answer: `{}`, or `{"error"}`, with
+`"fault": "missing"` where a source is not there and `"refused"` where a link was refused. Only the
 standard library, and nothing may be imported once the container's file system is ours: not even a
 traceback is printed there, which would read its source.
 """
@@ -148,9 +148,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
             for tree, target in trees:
                 attach(tree, target)
     except MissingSource as error:
-        return {"error": f"{error.filename} is missing", "missing": True}
+        return {"error": f"{error.filename} is missing", "fault": "missing"}
     except RefusedSource as error:
-        return {"error": f"{error.filename}: {error.strerror}", "refused": True}
+        return {"error": f"{error.filename}: {error.strerror}", "fault": "refused"}
     except BaseException as error:
         return {"error": f"{type(error).__name__}: {error}"}
     return {}

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from docker.types import Mount
 
@@ -25,17 +25,21 @@ HELPER = Path(__file__).with_name("mount_helper.py")
 MOUNT_TIMEOUT_S = 10
 
 
+MountFault = Literal["missing", "refused", "stalled", "failed"]
+
+
 class MountError(Exception):
     """Folders could not be bound into a container.
 
     Attributes:
-        is_missing: A folder of the host is not there; nothing else is wrong.
-        is_refused: A folder's path goes through a link that others than root may have made.
+        fault: `missing`: a folder of the host is not there. `refused`: its path goes through a link
+            that others than root may have made. `stalled`: its disk does not answer. `failed`: it
+            could not be done here.
     """
 
-    def __init__(self, message: str, is_missing: bool = False, is_refused: bool = False) -> None:
+    def __init__(self, message: str, fault: MountFault = "failed") -> None:
         super().__init__(message)
-        self.is_missing, self.is_refused = is_missing, is_refused
+        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ async def _help(job: dict[str, Any]) -> None:
         async with asyncio.timeout(MOUNT_TIMEOUT_S):
             output, errors = await helper.communicate(json.dumps(job).encode())
     except TimeoutError as error:
-        raise MountError(f"no answer within {MOUNT_TIMEOUT_S} s: a disk has stalled") from error
+        raise MountError(f"no answer within {MOUNT_TIMEOUT_S} s", "stalled") from error
     finally:
         if helper.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -159,5 +163,4 @@ async def _help(job: dict[str, Any]) -> None:
         text = errors.decode(errors="replace").strip()
         raise MountError(f"the helper ended with {helper.returncode}: {text[-300:]}") from error
     if "error" in answer:
-        missing, refused = answer.get("missing", False), answer.get("refused", False)
-        raise MountError(answer["error"], missing, refused)
+        raise MountError(answer["error"], answer.get("fault", "failed"))

@@ -1,9 +1,8 @@
-"""One start of one server: its stages, from the home to the open port.
+"""One start of one server that has its turn: from the container to the open port.
 
-What takes long for reasons of its own comes first, each part with a deadline of its own: the home,
-the image, the queue. Then a container is *claimed*: a standby that waits, or a new container that
-waits as soon as it runs; record, mounts and environment are the same for both. Images that cannot
-wait get all of it when their container is made.
+A container is *claimed*: a standby that waits, or a new container that waits as soon as it runs;
+record, mounts and environment are the same for both. Images that cannot wait get all of it when
+their container is made.
 """
 
 from __future__ import annotations
@@ -17,128 +16,47 @@ from typing import Any
 
 from docker.types import Mount
 
-from hub_config.people import Person
 from hub_config.settings import Profile
 from spawner import diagnosis
-from spawner.chain import hook_mounts, runtime_mounts
-from spawner.channels import Image
+from spawner.chain import runtime_mounts
 from spawner.claim import ClaimFailed, NotWaiting, hand_over
 from spawner.containers import Container, describe, memory_gib
 from spawner.diagnosis import StartFailed
 from spawner.engine import EngineError
-from spawner.homes import ask_storage, prepare_home
+from spawner.homes import ask_storage
 from spawner.hooks import HookReport, keep_hook_logs
 from spawner.mount_helper import RefusedSource
 from spawner.mounting import Bind, MountError, check_sources, split_mounts
-from spawner.naming import ServerNames, home_path, network
+from spawner.naming import home_path, network
+from spawner.preparing import Owner, Prepared
 from spawner.progress import Progress
-from spawner.queue import Place
 from spawner.records import REPORT, Record
 from spawner.shared import Shared
-from spawner.shares import share_mount, visible_shares
 from spawner.waiting import ServerWait
 from spawner.warming import Standby
 
 _log = logging.getLogger("labhub")
 
 
-@dataclass(frozen=True)
-class Owner:
-    """Whose server it is.
-
-    Attributes:
-        person: The owner.
-        names: The names of the server.
-        server_name: JupyterHub's name of a named server; empty for the default one.
-        groups: Names of the owner's groups.
-    """
-
-    person: Person
-    names: ServerNames
-    server_name: str
-    groups: set[str]
-
-
 @dataclass
 class ServerStart:
-    """One start.
+    """The start of one server that has its turn.
 
     Attributes:
         shared: What all servers share.
         owner: Whose server.
         profile: The chosen profile.
         progress: Told each stage.
-        place: The place at which it starts, once its turn has come.
-        image: What it is made from, once that is known.
+        prepared: Image, mounts and place.
     """
 
     shared: Shared
     owner: Owner
     profile: Profile
     progress: Progress
-    place: Place | None = None
-    image: Image = field(init=False)
-    _mounts: list[Mount] = field(init=False)
+    prepared: Prepared
     _runtime: Path = field(init=False)
     _report: HookReport = field(init=False)
-
-    # --- before JupyterHub's clock runs ---------------------------------------------------------
-
-    async def prepare(self) -> None:
-        """Open the home, get the image, and wait for a place to start at.
-
-        Raises:
-            HomeError: the home cannot be used.
-            ImageMissing: there is no image.
-            StartFailed: the image cannot do what is required, or the wait was too long.
-            EngineError: the engine could not be asked.
-        """
-        by_helper = self.shared.settings.home.kind != "directory"
-        # a home on this host is checked before a pull is begun; the other kinds need the image
-        home = None if by_helper else await self._prepare_home("")
-        self.image = await self._find_image()
-        home = home or await self._prepare_home(self.image.id)
-        self._mounts = [home, *self._share_mounts(), *await self._hook_mounts()]
-        await self._queue_up()
-
-    async def _prepare_home(self, image_id: str) -> Mount:
-        tell, engine = self.progress.tell, self.shared.engine
-        tell("home", "running", "Opening your home.")
-        home = self.shared.settings.home
-        mount, notice = await prepare_home(engine, home, self.owner.person, image_id)
-        tell("home", "warning" if notice else "done", notice or "Your home is ready.", 1)
-        return mount
-
-    async def _find_image(self) -> Image:
-        tell, hooks = self.progress.tell, self.shared.settings.hooks
-        tell("image", "running", "Looking for the newest environment.")
-        image = await self.shared.channels.image_for_start(
-            self.profile.image,
-            lambda share, message: tell("image", "running", message, share),
-        )
-        if image.chain == "none" and "required" in (hooks.as_root, hooks.as_user):
-            raise StartFailed(diagnosis.of_image_without_chain(self.profile.image))
-        if image.notice:
-            tell("image", "warning", image.notice, 1)
-        else:
-            tell("image", "done", "The environment is up to date.")
-        return image
-
-    async def _queue_up(self) -> None:
-        def tell(place: int, waiting: int) -> None:
-            message = f"Many servers start just now. You are number {place} of {waiting} in line."
-            self.progress.tell("queue", "running", message, 1 - place / (waiting + 1))
-
-        limit_s = self.shared.settings.start.queue_timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                self.place = await self.shared.queue.enter(tell)
-        except TimeoutError as error:
-            raise StartFailed(diagnosis.of_long_queue(limit_s)) from error
-        if self.progress.stage == "queue":
-            self.progress.tell("queue", "done", "It is your turn.")
-
-    # --- while JupyterHub's clock runs ----------------------------------------------------------
 
     async def make(self, environment: Mapping[str, str], token: str) -> Container:
         """Get a container that is the owner's: a standby, or a new one.
@@ -149,9 +67,9 @@ class ServerStart:
         """
         self.progress.tell("container", "running", "Making your server.")
         record = self._record(token)
-        given, binds = split_mounts(self._mounts)
+        given, binds = split_mounts(self.prepared.mounts)
         # taken before the first await: nobody else gets the same one
-        standby = self.shared.standbys.take(self.profile.name, self.image, given)
+        standby = self.shared.standbys.take(self.profile.name, self.prepared.image, given)
         container = await self._claim_standby(standby, record, binds, environment)
         container = container or await self._make_cold(record, given, binds, environment)
         self.progress.tell("container", "done", "Your server is made.")
@@ -203,18 +121,16 @@ class ServerStart:
         environment: Mapping[str, str],
     ) -> Container:
         """Make a new container that is claimed at once, its mounts bound late where possible."""
-        if self.image.waits and self.shared.mounter.works:
+        if self.prepared.image.waits and self.shared.mounter.works:
             try:
                 return await self._make_new(record, given, binds, environment)
             except MountError as error:
-                if error.is_missing:
-                    raise StartFailed(diagnosis.of_engine(error, missing_folder=True)) from error
-                if error.is_refused:
-                    raise StartFailed(diagnosis.of_unsafe_folder(str(error))) from error
+                if error.fault != "failed":
+                    raise StartFailed(diagnosis.of_mount(error.fault, str(error))) from error
                 _log.error("%s: mounting failed: %s", record.user, error)
             await self.shared.containers.remove(record.container)
         await self._refuse_unsafe_folders()
-        return await self._make_new(record, self._mounts, [], environment)
+        return await self._make_new(record, self.prepared.mounts, [], environment)
 
     async def _make_new(
         self,
@@ -226,7 +142,7 @@ class ServerStart:
         self._use_runtime(record.server_id)
         record = replace(record, runtime=record.server_id)
         container = await self._new_container(record, mounts, environment)
-        if self.image.waits:
+        if self.prepared.image.waits:
             try:
                 await self._bind(container, binds)
             except MountError:
@@ -243,13 +159,15 @@ class ServerStart:
         runtime = await asyncio.to_thread(self.shared.runtimes.open, record.runtime)
         # before the container, where that gets the home at once
         await self._keep(record)
-        mounts = [*mounts, *runtime_mounts(str(runtime), self.image.chain)]
+        mounts = [*mounts, *runtime_mounts(str(runtime), self.prepared.image.chain)]
         hub_network = network(self.shared.state.hub_id)
-        arguments = describe(self.image, settings.limits, self.profile, hub_network, mounts)
-        if not self.image.waits:
+        arguments = describe(
+            self.prepared.image, settings.limits, self.profile, hub_network, mounts
+        )
+        if not self.prepared.image.waits:
             arguments |= self._ownership(environment)
         container_id = await self.shared.containers.create(record.container, "server", arguments)
-        is_claimed = not self.image.waits
+        is_claimed = not self.prepared.image.waits
         await self._keep(replace(record, container_id=container_id, is_claimed=is_claimed))
         return await self.shared.containers.start(container_id)
 
@@ -257,7 +175,7 @@ class ServerStart:
         """Return what makes a container somebody's that cannot wait for it."""
         person = self.owner.person
         owned: dict[str, Any] = {"environment": dict(environment), "hostname": person.slug}
-        if self.image.chain == "none":  # nothing in it would drop root's rights
+        if self.prepared.image.chain == "none":  # nothing in it would drop root's rights
             owned |= {"user": f"{person.uid}:{person.gid}", "working_dir": home_path(person)}
         return owned
 
@@ -307,29 +225,17 @@ class ServerStart:
         Raises:
             StartFailed: a link is among them that others than root may have made.
         """
-        _, binds = split_mounts(self._mounts)
+        _, binds = split_mounts(self.prepared.mounts)
         try:
             await ask_storage(check_sources, [bind.source for bind in binds])
         except RefusedSource as error:
-            raise StartFailed(diagnosis.of_unsafe_folder(str(error))) from error
+            raise StartFailed(diagnosis.of_mount("refused", str(error))) from error
         except TimeoutError as error:
-            raise StartFailed(diagnosis.of_stalled_folders()) from error
+            raise StartFailed(diagnosis.of_mount("stalled", str(error))) from error
 
     def _wait(self, container: Container) -> ServerWait:
         memory = memory_gib(self.shared.settings.limits, self.profile)
         return ServerWait(self.shared.engine, container.id, self._report, self.progress, memory)
-
-    def _share_mounts(self) -> list[Mount]:
-        hub_id, groups = self.shared.state.hub_id, self.owner.groups
-        shares = visible_shares(self.shared.settings.share, groups)
-        return [share_mount(hub_id, share, groups) for share in shares]
-
-    async def _hook_mounts(self) -> list[Mount]:
-        hooks = self.shared.settings.hooks
-        try:
-            return await ask_storage(hook_mounts, hooks, self.image.chain)
-        except TimeoutError as error:
-            raise StartFailed(diagnosis.of_stalled_folders()) from error
 
     def _record(self, token: str) -> Record:
         return Record(
@@ -338,10 +244,10 @@ class ServerStart:
             user=self.owner.person.name,
             server_name=self.owner.server_name,
             container=self.owner.names.container,
-            image_id=self.image.id,
-            digest=self.image.digest,
+            image_id=self.prepared.image.id,
+            digest=self.prepared.image.digest,
             profile=self.profile.name,
-            mounts=[dict(mount) for mount in self._mounts],
+            mounts=[dict(mount) for mount in self.prepared.mounts],
             token=token,
             is_claimed=False,
         )

@@ -112,7 +112,7 @@ async def test_links_that_anybody_may_have_made(running: Running, tmp_path: Path
     for source in (f"{open_to_all}/evil", f"{open_to_all}/evil/etc"):
         with pytest.raises(MountError, match="anybody") as refused:
             await Mounter().bind(running.pid, running.runtime, [Bind(source, "/b", True)])
-        assert refused.value.is_refused
+        assert refused.value.fault == "refused"
         with pytest.raises(OSError, match="anybody"):
             check_sources([source])
     running.run("busybox ln -s /run/labhub /c")
@@ -131,7 +131,7 @@ async def test_errors_say_what_is_wrong(running: Running, tmp_path: Path) -> Non
         await Mounter().bind(
             running.pid, running.runtime, [Bind(f"{tmp_path}/none", "/home/me", False)]
         )
-    assert missing.value.is_missing
+    assert missing.value.fault == "missing"
     with pytest.raises(MountError, match="no folder"):
         await Mounter().bind(
             running.pid, running.runtime, [Bind(f"{home}/file", "/home/me", False)]
