@@ -23,7 +23,10 @@ from spawner.mount_helper import MissingSource, opened
 
 HELPER = Path(__file__).with_name("mount_helper.py")
 MOUNT_TIMEOUT_S = 10
-
+FAILURES_BORNE = 4
+"""A standby that was killed cannot be mounted into; the cold start that follows can. Where that
+fails, too, again and again, the engine mounts from then on.
+"""
 
 MountFault = Literal["missing", "refused", "stalled", "failed"]
 
@@ -90,6 +93,7 @@ class Mounter:
 
     def __init__(self) -> None:
         self.why_not = "it was not tried yet"
+        self._failed = 0  # in succession
 
     @property
     def works(self) -> bool:
@@ -138,7 +142,14 @@ class Mounter:
             "runtime": [found.st_dev, found.st_ino],
             "binds": [vars(bind) for bind in binds],
         }
-        await _help(job)
+        try:
+            await _help(job)
+            self._failed = 0
+        except MountError as error:
+            self._failed += error.fault == "failed"
+            if self._failed >= FAILURES_BORNE:
+                self.why_not = f"mounting failed {self._failed} times in succession: {error}"
+            raise
 
 
 async def _help(job: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from spawner.mounting import Bind, Mounter, MountError, check_sources
+from spawner.mounting import FAILURES_BORNE, Bind, Mounter, MountError, check_sources
 from tests.support.containers import RUN_LABEL
 
 
@@ -143,3 +144,25 @@ async def test_errors_say_what_is_wrong(running: Running, tmp_path: Path) -> Non
     assert "/home/me" not in running.run("cat /proc/self/mountinfo")
     with pytest.raises(MountError, match="ValueError"):
         await Mounter().bind(running.pid, running.runtime, [Bind(str(home), "/a\0b", False)])
+
+
+async def test_where_it_never_works_it_is_given_up(running: Running, tmp_path: Path) -> None:
+    """A few failures in succession, with no success between, end the trying; a fault of one
+    person's folder does not count."""
+    home = folder(tmp_path, "home")
+    mounter = Mounter()
+    mounter.why_not = ""
+    binds, missing = [Bind(str(home), "/home/me", False)], [Bind(f"{home}/none", "/x", False)]
+    for runtime, asked in (
+        *[(home, binds)] * (FAILURES_BORNE - 1),
+        (running.runtime, binds),
+        *[(running.runtime, missing)] * FAILURES_BORNE,
+        *[(home, binds)] * (FAILURES_BORNE - 1),
+    ):
+        with contextlib.suppress(MountError):
+            await mounter.bind(running.pid, runtime, asked)
+    assert mounter.works
+    with pytest.raises(MountError):
+        await mounter.bind(running.pid, home, binds)
+    assert not mounter.works
+    assert "in succession" in mounter.why_not
