@@ -25,7 +25,7 @@ CHECK_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 300.0
 """After a standby that could not be made: how long none is tried."""
 
-TYPICAL_KIB = 160 * 1024
+TYPICAL_KIB = 80 * 1024
 """What one is taken to need before the first has told what it needs."""
 
 _log = logging.getLogger("labhub")

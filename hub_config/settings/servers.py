@@ -122,7 +122,7 @@ class Standby(Section):
         1,
         ge=0,
         le=65536,
-        description="Memory that all standbys together may use, GiB; one needs about 0.12. "
+        description="Memory that all standbys together may use, GiB; one needs about 0.06. "
         "0: no standbys.",
     )
     max_age_s: Whole = Field(

@@ -255,7 +255,7 @@ class TestStandbys:
     def test_memory_that_is_too_small_has_a_fix(self) -> None:
         profile = Profile(name="a", standbys=20)
         (found,) = self.messages(Settings(profile=(profile,)))
-        assert found.fix == "set memory_gib = 4 in [standby]"
+        assert found.fix == "set memory_gib = 2 in [standby]"
 
     def test_shares_that_differ_between_people(self) -> None:
         """A share that the engine must mount lets those start cold for whom it is another one."""
