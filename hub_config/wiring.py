@@ -86,6 +86,8 @@ def hub(c: Any, settings: Settings, state: State, gateway: str) -> None:
     c.JupyterHub.db_url = f"sqlite:///{state.database_file}"
     # JupyterHub's own argument, and ours
     c.JupyterHub.db_kwargs = {"connect_args": {"check_same_thread": False, "factory": QuickCommits}}
+    # the engine gives a server 10 s to end; a page that is told so earlier never sees the end
+    c.JupyterHub.tornado_settings = {"slow_stop_timeout": 15}
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
     c.ConfigurableHTTPProxy.should_start = False
