@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from spawner.engine import ensure_network
 from spawner.naming import LABEL_HUB, labels, network
 
 HUB_TIMEOUT_S = 90
+NETWORK_TRIES = 5
 MEMORY_GIB = 1
 """Of each server, ours and stock: sixty fit into the memory of a common machine."""
 
@@ -117,7 +119,7 @@ class MeasuredHub:
             for volume in self.client.volumes(filters=found)["Volumes"] or ():
                 self.client.remove_volume(volume["Name"], force=True)
         for each in self.client.networks(filters=mine):
-            self.client.remove_network(each["Id"])
+            remove_network(self.client, each["Id"])
 
     def _remove_folder(self) -> None:
         # Not a step into a folder over which something is mounted: it may be somebody's files.
@@ -125,6 +127,22 @@ class MeasuredHub:
             subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
         if self.folder.exists():
             shutil.rmtree(self.folder)
+
+
+def remove_network(client: docker.APIClient, network_id: str) -> None:
+    """Remove a network, when the engine lets go of it.
+
+    Engines forget now and then that a container has left (Docker 20.10, under load); they keep its
+    network until they are restarted. That is no reason to lose the figures.
+    """
+    for _ in range(NETWORK_TRIES):
+        try:
+            client.remove_network(network_id)
+            return
+        except docker.errors.APIError as error:
+            left = error
+        time.sleep(1)
+    print(f"The engine keeps the network {network_id[:12]} until it is restarted: {left}")
 
 
 @contextlib.contextmanager

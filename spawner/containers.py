@@ -153,16 +153,21 @@ class Containers:
         ip = str(networks[network(self._engine.hub_id)]["IPAddress"])
         return Container(container_id, ip, found["State"]["Pid"])
 
-    async def give_name(self, container_id: str, name: str) -> None:
-        """Give a standby its owner's name, and a full share of the processors.
+    async def rename(self, container_id: str, name: str) -> None:
+        """Give a standby its owner's name.
 
         Raises:
             EngineError: the engine refused, or could not be asked.
         """
-        await asyncio.gather(
-            self._engine.call("rename", container_id, name),
-            self._engine.call("update_container", container_id, cpu_shares=CPU_SHARES),
-        )
+        await self._engine.call("rename", container_id, name)
+
+    async def give_full_share(self, container_id: str) -> None:
+        """Let a standby that has done its imports have as much of the processors as any server.
+
+        Raises:
+            EngineError: the engine refused, or could not be asked.
+        """
+        await self._engine.call("update_container", container_id, cpu_shares=CPU_SHARES)
 
     async def remove(self, container: str) -> None:
         """Remove a container, after its log was kept where that is possible; none is fine.

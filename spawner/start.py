@@ -91,7 +91,7 @@ class ServerStart:
         try:
             await self._keep(record)
             await asyncio.gather(
-                self.shared.containers.give_name(container.id, record.container),
+                self.shared.containers.rename(container.id, record.container),
                 self._bind(container, binds),
             )
             await hand_over(self._runtime, dict(environment))

@@ -118,6 +118,7 @@ class Warming:
                 raise StandbyFailed(f"{name} has ended; its log is in data/logs/servers")
             await asyncio.sleep(READY_POLL_S)
         standby.memory_kib = memory
+        await self.containers.give_full_share(standby.container.id)  # idle from here on
         return standby
 
     def _given_mounts(self) -> list[Mount]:

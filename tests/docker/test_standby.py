@@ -213,8 +213,7 @@ def test_hub_that_ends_leaves_no_standby(hub: RunningHub, engine: docker.APIClie
     identity = Process("hub", hub.state).identity()
     assert identity
     os.kill(identity.pid, signal.SIGKILL)
-    while Process("hub", hub.state).identity():
-        time.sleep(0.05)
+    os.waitpid(identity.pid, 0)
     assert student.get(f"user/{student.name}/api").status_code == 200
     with sqlite3.connect(hub.state.database_file) as database:
         database.execute("UPDATE spawners SET state = '{}'")
